@@ -1,0 +1,141 @@
+"""What a plugin builds: one small Protocol per kind, and the ``Offer`` by which a profile chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Generic, Protocol, TypeVar
+
+from .archive import Archive, NoSettings, Quirks, Strict
+from .model import (
+    Buffer,
+    Draft,
+    Facts,
+    Head,
+    Keys,
+    Match,
+    Ping,
+    Query,
+    Receipt,
+    Source,
+    Subject,
+    Summary,
+    Tally,
+    Traits,
+    Verdict,
+    Wanted,
+)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Finder(Protocol):
+    """Asks an archive what it has. Used from several threads."""
+
+    protocol: str
+
+    def find(self, query: Query) -> Iterator[Match]:
+        """The answers. A failure is a ``TransferError``, never an early end; de-duplicated by the level's UID."""
+
+    def ping(self) -> Ping:
+        """Reach the archive and ask for nothing. Raises ``TransferError``."""
+
+    def close(self) -> None:
+        """Give back connections; may be called twice."""
+
+
+class Sink(Protocol):
+    """Where a transport puts what it receives. May be called from any thread, blocks while too much is in flight."""
+
+    def accept(self, head: Head, chunks: Iterable[Buffer]) -> Receipt:
+        """Take one object. ``chunks`` is read to its end unless the answer is NO_SPACE; errors in it pass through."""
+
+
+class Transport(Protocol):
+    """Brings instances here. ``fetch`` is called from several threads; each call ends by itself."""
+
+    traits: Traits
+
+    def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
+        """Ask for ``wanted`` and give every object that comes to ``sink``.
+
+        Raises ``TransferError`` when the request failed as a whole. What came before stays with the sink.
+        """
+
+    def ping(self) -> Ping:
+        """Reach the archive and ask for nothing. Raises ``TransferError``."""
+
+    def close(self) -> None:
+        """Give back connections and ports; may be called twice. A ``fetch`` under way ends with an error."""
+
+
+class Deidentifier(Protocol):
+    """Makes one object safe. Runs in a worker; an exception holds the instance."""
+
+    digest: str
+
+    def describe(self) -> Iterable[str]:
+        """What is done to the data, in sentences."""
+
+    def apply(self, source: Source) -> Draft:
+        """De-identify; never in place. Raises ``HeldError`` for what it cannot handle."""
+
+
+class Gate(Protocol):
+    """A last look at what is about to be written. Runs in a worker; an exception holds the instance."""
+
+    def judge(self, draft: Draft) -> Verdict:
+        """Allow, exclude or hold."""
+
+
+class PseudonymSource(Protocol):
+    """Names patients. Called once per request with all its new subjects, in the order to number them."""
+
+    def name(self, subjects: Sequence[Subject], first: int, keys: Keys) -> Sequence[str]:
+        """One plain name per subject (``[A-Za-z0-9_-]{1,64}``). ``first`` is the first number never given yet."""
+
+
+class Layout(Protocol):
+    """Says where a file goes."""
+
+    def place(self, facts: Facts) -> PurePosixPath:
+        """A relative path that depends on ``facts`` only. Core checks and joins it."""
+
+
+class Report(Protocol):
+    """Writes the story of a run."""
+
+    def write(self, summary: Summary) -> Mapping[str, bytes]:
+        """File name to content. Pure: can be run again for any past run.
+
+        Called twice: with a released summary, whose files go below ``<images>/<project>``, and with an identified
+        one, whose files go below ``<private>/<project>``. It answers ``{}`` where it has nothing to say.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer(Generic[T_co]):
+    """A named way to build a ``T``. A profile chooses it by ``name``.
+
+    ``build`` is called as ``build(settings)``, or as ``build(archive, settings)`` for finders and transports; a
+    string ``"module:attribute"`` is imported when the name is chosen. ``settings`` is a strict pydantic model.
+    """
+
+    name: str
+    summary: str
+    build: Callable[..., T_co] | str
+    settings: type[Strict] = NoSettings
+    api: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendor:
+    """A product's departures from the standard, as data; what data cannot say, a wrapper does."""
+
+    name: str
+    summary: str
+    quirks: Quirks
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    wrap_finder: Callable[[Archive, Finder], Finder] | None = None
+    wrap_transport: Callable[[Archive, Transport], Transport] | None = None
