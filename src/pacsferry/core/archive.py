@@ -16,7 +16,7 @@ class Strict(BaseModel):
 
 
 AeTitle = Annotated[
-    str, Field(pattern=r"^(?=.*[^ ])[ -\[\]-~]{1,16}$", description="1 to 16 characters (PS3.5 6.2, AE)")
+    str, Field(pattern=r"^ *[!-\[\]-~][ -\[\]-~]*$", max_length=16, description="1 to 16 characters (PS3.5 6.2, AE)")
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Uid = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$", max_length=64)]
