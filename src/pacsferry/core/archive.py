@@ -2,56 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from .units import Duration
 
 
 class Strict(BaseModel):
-    """Base of every settings table: unknown keys are errors, values do not change."""
+    """Base of every settings table: unknown keys are errors, values do not change.
+
+    ``not_yet`` names what is agreed and not built: ``"key"``, or ``"key=value"`` of a key that is, each with what it
+    would do. Such a key is refused by name, which helps more than "unknown key" and is safer than ignoring it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    not_yet: ClassVar[Mapping[str, str]] = {}
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        msg = "write an address or a network, for example '192.0.2.7/32'"
+        raise ValueError(msg) from None
+    return text
+
+
+_TERM = r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)"
+
+
+def _character_set(text: str) -> str:
+    if not re.fullmatch(rf"{_TERM}?(\\{_TERM})*", text) or not text:
+        msg = "write a defined term of PS3.3 C.12.1.1.2, for example 'ISO_IR 100' or 'ISO_IR 192'"
+        raise ValueError(msg)
+    return text
+
+
+def _proxy(text: str) -> str:
+    """Credentials are references, and a proxy's cannot be given yet."""
+    if text and not re.fullmatch(r"https?://[^\s@/]+/?", text):
+        msg = "write http://host:port, without user and password"
+        raise ValueError(msg)
+    return text
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s@?#]+", text):
+        msg = "write http:// or https://, host and path; no user, password or query"
+        raise ValueError(msg)
+    return text
 
 
 AeTitle = Annotated[
     str, Field(pattern=r"^ *[!-\[\]-~][ -\[\]-~]*$", max_length=16, description="1 to 16 characters (PS3.5 6.2, AE)")
 ]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Uid = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$", max_length=64)]
+Port = Annotated[StrictInt, Field(ge=1, le=65535, description="a TCP port, 1 to 65535")]
+Uid = Annotated[
+    str,
+    Field(
+        pattern=r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$",
+        max_length=64,
+        description="a UID: numbers and dots, at most 64 characters (PS3.5 9.1)",
+    ),
+]
+Host = Annotated[
+    str, Field(pattern=r"^[^\s/@]+$", max_length=253, description="a host name or address, without port or path")
+]
+Network = Annotated[str, AfterValidator(_network)]
+CharacterSet = Annotated[str, AfterValidator(_character_set)]
+Url = Annotated[str, AfterValidator(_url)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+#: A time-out that is on: zero would end everything, endless would hide a dead peer.
+Timeout = Annotated[Duration, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 
 
 class Tls(Strict):
     """TLS of one connection. Only ``off`` is supported yet."""
 
+    not_yet = {
+        "mode=required": "TLS",
+        "ca": "TLS",
+        "cert": "TLS",
+        "key": "TLS",
+        "server_name": "TLS",
+    }
     mode: Literal["off"] = "off"
 
 
 class UserIdentity(Strict):
     """User identity negotiation (PS3.7 D.3.3.7). Only ``none`` is supported yet."""
 
+    not_yet = {
+        "use=username": "user identity negotiation",
+        "use=username-passcode": "user identity negotiation",
+    }
     use: Literal["none"] = "none"
 
 
 class Receiver(Strict):
     """Our own Storage SCP, which C-MOVE needs."""
 
-    host: str = "127.0.0.1"
+    host: Host = Field(default="127.0.0.1", description="the address of this machine to listen on")
     port: Port = 11112
     ae_title: AeTitle = "PACSFERRY"
-    allow: tuple[str, ...] = ()
+    allow: tuple[Network, ...] = Field(
+        default=(), description="addresses and networks that may send; empty: the archive's host"
+    )
     tls: Tls = Tls()
 
 
 class Dimse(Strict):
     """Where the archive's DIMSE service is."""
 
-    host: str
+    host: Host
     port: Port
-    ae_title: AeTitle
-    calling_ae_title: AeTitle = "PACSFERRY"
-    sop_classes: tuple[Uid, ...] = ()
+    ae_title: AeTitle = Field(description="the archive's AE title, 1 to 16 characters")
+    calling_ae_title: AeTitle = Field(default="PACSFERRY", description="our AE title, 1 to 16 characters")
+    sop_classes: tuple[Uid, ...] = Field(
+        default=(),
+        description="vendor-private SOP classes to propose where the archive's answers do not name classes",
+    )
     tls: Tls = Tls()
     user_identity: UserIdentity = UserIdentity()
     receiver: Receiver | None = None
@@ -60,46 +134,56 @@ class Dimse(Strict):
 class WebAuth(Strict):
     """DICOMweb authentication. Only ``none`` is supported yet."""
 
+    not_yet = {f"use={use}": "authentication" for use in ("basic", "bearer", "oauth2-client", "mtls")}
     use: Literal["none"] = "none"
 
 
 class Dicomweb(Strict):
     """Where the archive's DICOMweb service is: one root, or one per service."""
 
-    url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
-    qido: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
-    wado: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
-    stow: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    url: Url | None = Field(default=None, description="root of the DICOMweb service")
+    qido: Url | None = Field(default=None, description="root of QIDO-RS, where it has its own")
+    wado: Url | None = Field(default=None, description="root of WADO-RS, where it has its own")
+    stow: Url | None = Field(default=None, description="root of STOW-RS, where it has its own")
     auth: WebAuth = WebAuth()
-    proxy: str = ""
+    proxy: Proxy = Field(default="", description="http://host:port of a proxy; empty: none")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not (self.url or self.qido or self.wado):
+            msg = "give url, or qido and wado"
+            raise ValueError(msg)
+        return self
 
 
 class Timeouts(Strict):
     """Seconds. ``stall`` counts from the last byte, never from the start of a message."""
 
-    connect: Duration = 10.0
-    stall: Duration = 90.0
-    quiet: Duration = 30.0
-    nearline: Duration = 1800.0
+    connect: Timeout = Field(default=10.0, description="until a connection is made")
+    stall: Timeout = Field(default=90.0, description="no byte for so long ends a transfer")
+    quiet: Timeout = Field(
+        default=30.0, description="nothing for so long after the final C-MOVE response, while images are missing"
+    )
+    nearline: Timeout = Field(default=1800.0, description="until an archive brought a study from slow storage")
 
 
 class Quirks(Strict):
     """How an archive departs from the standard; ``None`` means no opinion."""
 
-    requires_study_date: bool | None = Field(
+    requires_study_date: StrictBool | None = Field(
         default=None, description="every query needs a StudyDate; an open range is added where none was asked for"
     )
-    study_root_only: bool | None = Field(
+    study_root_only: StrictBool | None = Field(
         default=None, description="the Patient Root model is refused; patient queries go out as study queries"
     )
-    image_level_find: bool | None = Field(
+    image_level_find: StrictBool | None = Field(
         default=None,
         description="the archive answers C-FIND or QIDO-RS at instance level; without it counts are believed",
     )
-    find_names_sop_class: bool | None = Field(
+    find_names_sop_class: StrictBool | None = Field(
         default=None, description="IMAGE level answers carry SOPClassUID; if not, C-GET proposes the standard classes"
     )
-    any_transfer_syntax: bool | None = Field(
+    any_transfer_syntax: StrictBool | None = Field(
         default=None, description="WADO-RS understands transfer-syntax=*; if not, it is not asked for"
     )
 
@@ -109,16 +193,58 @@ class Quirks(Strict):
         return Quirks(**{name: getattr(base, name) if value is None else value for name, value in mine.items()})
 
 
-class Archive(Strict):
-    """One archive, with the quirks of site, vendor and standard already laid over each other."""
+#: What PS3.4 and PS3.18 promise.
+STANDARD = Quirks(
+    requires_study_date=False,
+    study_root_only=False,
+    image_level_find=True,
+    find_names_sop_class=True,
+    any_transfer_syntax=True,
+)
 
-    name: str
-    vendor: str = "generic"
-    charset: str | None = None
-    quirks: Quirks = Quirks()
+
+class Archive(Strict):
+    """One archive. In a profile ``quirks`` are the site's own; ``with_quirks`` lays them over vendor and standard."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^[^/\\\x00-\x1f\x7f]*$",
+        max_length=64,
+        description="what this site calls it; budgets are shared by name; default: its address",
+    )
+    vendor: str = Field(default="generic", description="the name of a vendor plugin")
+    charset: CharacterSet | None = Field(
+        default=None, description="character set, only where the archive lies about it (PS3.3 C.12.1.1.2)"
+    )
+    quirks: Quirks = Field(default=Quirks(), description="local findings, over the vendor's")
     dimse: Dimse | None = None
     dicomweb: Dicomweb | None = None
     timeouts: Timeouts = Timeouts()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, table: object) -> object:
+        """An archive without a name is called by its address, so that its budget is still shared."""
+        if not isinstance(table, dict) or table.get("name"):
+            return table
+        return {**table, "name": _address(table.get("dimse"), table.get("dicomweb"))}
+
+    def with_quirks(self, vendor: Quirks) -> Archive:
+        """The same with all quirks decided: ``site.over(vendor).over(standard)``."""
+        return self.model_copy(update={"quirks": self.quirks.over(vendor).over(STANDARD)})
+
+
+def _address(dimse: object, dicomweb: object) -> str:
+    """``host:port`` as far as two unchecked tables say so; whatever a name may not hold becomes ``-``."""
+    if isinstance(dimse, Dimse) or isinstance(dicomweb, Dicomweb):
+        dimse, dicomweb = (x.model_dump() if isinstance(x, Strict) else x for x in (dimse, dicomweb))
+    text = ""
+    if isinstance(dimse, dict):
+        text = f"{dimse.get('host', '')}:{dimse.get('port', '')}"
+    elif isinstance(dicomweb, dict):
+        roots = (dicomweb.get(key) for key in ("url", "qido", "wado"))
+        text = next((str(root) for root in roots if root), "").partition("://")[2].partition("/")[0]
+    return re.sub(r"[^A-Za-z0-9.:\[\]-]", "-", text)[:64]
 
 
 class NoSettings(Strict):
