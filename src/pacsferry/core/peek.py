@@ -1,11 +1,12 @@
 """Read the UIDs of an arrival from its first MiB: the only parsing outside a worker, so it reads nothing else.
 
-It needs neither pydicom nor numpy, touches no value but the four UIDs, and raises ``HeldError`` or nothing.
+It needs neither pydicom nor numpy, touches no value but the four UIDs and what [select] asks for, and raises
+``HeldError`` or nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .encoding import (
     DEFLATED,
@@ -30,18 +31,21 @@ LIMIT = 1 << 20
 MAX_ELEMENTS = 10_000
 
 _WANTED = {0x00080016: "sop_class", 0x00080018: "sop_instance", 0x0020000D: "study", 0x0020000E: "series"}
+_TEXTS = {0x00080060: "modality", 0x0008103E: "series_description"}
 _LAST = max(_WANTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peeked:
-    """What an object says it is: original UIDs as text, "" for one that is not there."""
+    """What an object says it is: original UIDs and texts, "" for one that is not there."""
 
     sop_class: str
-    sop_instance: str
-    study: str
-    series: str
+    sop_instance: str = field(repr=False)
+    study: str = field(repr=False)
+    series: str = field(repr=False)
     transfer_syntax: str
+    modality: str = ""
+    series_description: str = field(default="", repr=False)
 
 
 def peek(head: bytes | memoryview, *, framing: Framing, transfer_syntax: str | None = None) -> Peeked:
@@ -77,11 +81,13 @@ def _peek(view: memoryview, framing: Framing, transfer_syntax: str | None) -> Pe
         study=found.get("study", ""),
         series=found.get("series", ""),
         transfer_syntax=wrapped.transfer_syntax,
+        modality=found.get("modality", ""),
+        series_description=found.get("series_description", ""),
     )
 
 
 def _uids(body: Buffer, dialect: Dialect) -> dict[str, str]:
-    """The wanted UIDs of the top level; the first of each counts."""
+    """The wanted values of the top level; the first of each counts."""
     found: dict[str, str] = {}
     pos, end = 0, len(body)
     for _ in range(MAX_ELEMENTS):
@@ -99,6 +105,16 @@ def _uids(body: Buffer, dialect: Dialect) -> dict[str, str]:
             malformed("an element is cut off")
         if tag in _WANTED:
             found.setdefault(_WANTED[tag], uid_text(body[value:pos]))
+        elif tag in _TEXTS:
+            found.setdefault(_TEXTS[tag], _text(bytes(body[value:pos])))
         if tag == _LAST:
             return found
     too_complex("the number of elements before the series UID")
+
+
+def _text(raw: bytes) -> str:
+    """Good enough for the patterns of [select], which are nearly always ASCII."""
+    try:
+        return raw.decode().strip(" \0")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").strip(" \0")

@@ -1,0 +1,182 @@
+"""The worker's main: rebuilds de-identifier, gates and layout by name and clears one arrival at a time.
+
+It opens no connection, reads no file but what it is handed, and tells nothing that came from the object.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .core import registry, wire
+from .core.clearing import Patient, clear
+from .core.model import Facts, Framing, Head, Outcome, Source, Verdict
+from .core.places import plain
+from .core.ports import Deidentifier, Gate, Layout
+from .core.pseudonyms import ProjectKeys
+from .core.redact import quiet
+from .core.selection import Rule, Selection
+from .core.staging import stage
+from .profiles.fit import fit
+
+#: What a worker may use: bytes of private memory, seconds of CPU per object plus one for so many bytes.
+MEMORY = 3 * 2**30
+CPU_SECONDS = 60
+BYTES_PER_CPU_SECOND = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The plugins of one run, built; the same ones in the main process and in every worker."""
+
+    deidentifier: Deidentifier
+    gates: Mapping[str, Gate]
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """All that clearing needs."""
+
+    chosen: Chosen
+    keys: ProjectKeys
+    selection: Selection
+    staging: Path
+    prefix: str
+    mode: int
+    group: int | None
+
+
+def build(plugins: registry.Registry, choices: Mapping[str, Any]) -> Chosen:
+    """Build what ``choices`` names: ``{"deidentify": [name, settings], "gates": [...], "layout": [...]}``."""
+
+    def one(kind: str, choice: tuple[str, Mapping[str, Any]], where: str) -> Any:
+        name, settings = choice
+        offer = plugins.named(kind, name)
+        return registry.resolve(offer.build)(fit(offer.settings, settings, where))
+
+    return Chosen(
+        deidentifier=one("anonymization profile", choices["deidentify"], "deidentify"),
+        gates={choice[0]: one("gate", choice, f"gate.{choice[0]}") for choice in choices["gates"]},
+        layout=one("layout", choices["layout"], "layout"),
+    )
+
+
+def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
+    """Set up from the first message of the main process."""
+    rules = {key: Rule(only=tuple(only), never=tuple(never)) for key, (only, never) in message["select"].items()}
+    return Desk(
+        chosen=build(plugins, message["choices"]),
+        keys=ProjectKeys(bytes.fromhex(message["secret"])),
+        selection=Selection(rules=rules),
+        staging=Path(message["staging"]),
+        prefix=message["prefix"],
+        mode=message["mode"],
+        group=message["group"],
+    )
+
+
+def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) -> dict[str, Any]:
+    """Clear one object and stage it. The answer holds nothing original."""
+    known = {"modality": request["modality"], "sop_class": request["sop_class"]}
+    if not at.selection.wants({**known, "series_description": request["series_description"]}):
+        return _told(Verdict.exclude("select"))
+    head = Head(
+        framing=Framing(request["framing"]),
+        transfer_syntax=request["transfer_syntax"],
+        sop_class=request["sop_class"],
+        sop_instance=request["sop_instance"],
+    )
+    source = Source(head=head, data=data, pseudonym=request["pseudonym"], keys=at.keys)
+    patient = Patient(patient_id=request["patient_id"], issuer=request["issuer"])
+    cleared, verdict, subject = clear(source, at.chosen.deidentifier, at.chosen.gates, patient)
+    if cleared is None:
+        return _told(verdict, subject)
+    try:
+        path = at.chosen.layout.place(cleared.facts)
+    except Exception:
+        return _told(Verdict.hold("path-not-plain"), subject)
+    if not plain(path):
+        return _told(Verdict.hold("path-not-plain"), subject)
+    try:
+        staged = stage(cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group)
+    except OSError as err:
+        full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
+    written = {"staged": staged.name, "size": staged.size, "sha256": staged.sha256}
+    return {**_told(verdict, subject), **written, "path": str(path), "facts": _facts(cleared.facts)}
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    return asdict(facts)
+
+
+def _told(verdict: Verdict, subject: str = "") -> dict[str, Any]:
+    outcome: Outcome = verdict.outcome
+    return {"outcome": int(outcome), "code": verdict.code, "detail": verdict.detail, "subject": subject}
+
+
+def _limit(size: int) -> None:
+    """CPU time is cumulative, so the soft limit moves on with each object."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    allowed = int(used.ru_utime + used.ru_stime) + CPU_SECONDS + size // BYTES_PER_CPU_SECOND
+    resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
+
+
+def _confine() -> None:
+    """No core dumps (they would hold patients' data), a bound on memory, and no signals meant for the main process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def main(argv: list[str]) -> int:
+    """Serve until the socket ends."""
+    _confine()
+    quiet()
+    sock = socket.socket(fileno=int(argv[1]))
+    first = wire.receive(sock)
+    if first is None:
+        return 0
+    at = desk(first[0], registry.load())
+    wire.send(sock, {"digest": at.chosen.deidentifier.digest})
+    for number in itertools.count():
+        request = wire.receive(sock)
+        if request is None:
+            return 0
+        message, fd = request
+        _limit(message["size"])
+        wire.send(sock, _open(at, message, fd, f"{os.getpid()}-{number}"))
+    return 0  # pragma: no cover - the count never ends
+
+
+def _open(at: Desk, message: Mapping[str, Any], fd: int | None, name: str) -> dict[str, Any]:
+    if fd is None or not message["size"]:
+        if fd is not None:
+            os.close(fd)
+        return _told(Verdict.hold("malformed"))
+    try:
+        mapped = mmap.mmap(fd, message["size"], prot=mmap.PROT_READ)
+    finally:
+        os.close(fd)
+    return handle(at, message, memoryview(mapped), name)
+
+
+if __name__ == "__main__":
+    # A traceback could show a value of a data set, so none is printed: the main process sees the end of the socket.
+    try:
+        sys.exit(main(sys.argv))
+    except Exception:
+        os._exit(70)

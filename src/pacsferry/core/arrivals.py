@@ -1,0 +1,144 @@
+"""Anonymous files for objects on their way: a memory file, or an unlinked file in the private folder; never a name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .model import Buffer, Head
+
+#: Objects up to this size stay in memory, as long as all of them together stay below ``MEMORY_ALL``.
+MEMORY_EACH = 8 * 2**20
+MEMORY_ALL = 128 * 2**20
+
+#: Copied at once when an object goes over from memory to disk.
+_BLOCK = 2**20
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """Bytes that came from a peer: identified, untrusted, not to be stored. ``close`` makes them gone."""
+
+    head: Head
+    fd: int
+    size: int
+    in_memory: bool
+    store: ArrivalStore = field(repr=False)
+
+    def opening(self, size: int) -> bytes:
+        """The first ``size`` bytes, or all there are."""
+        return os.pread(self.fd, size, 0)
+
+    def close(self) -> None:
+        """Give back file and memory; may be called twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+            self.store.give_back(self)
+
+
+class ArrivalStore:
+    """Makes arrivals and bounds how many bytes are under way. Thread-safe.
+
+    ``folder`` is private and on a real disk; ``limit`` is in bytes. A single object may exceed the limit: it then
+    waits until it is alone.
+    """
+
+    def __init__(self, folder: Path, *, limit: int = 256 * 2**20) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._flying = 0
+        self._memory = 0
+        self._closed = False
+
+    def receive(self, head: Head, chunks: Iterable[Buffer]) -> Arrival:
+        """Take one object. Raises OSError (no space) and whatever ``chunks`` raises; then nothing is kept."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._flying < self._limit or self._closed)
+        arrival = Arrival(head=head, fd=-1, size=0, in_memory=False, store=self)
+        try:
+            self._fill(arrival, chunks)
+        except BaseException:
+            self._drop(arrival)
+            raise
+        return arrival
+
+    def _fill(self, arrival: Arrival, chunks: Iterable[Buffer]) -> None:
+        for chunk in chunks:
+            view = memoryview(chunk).cast("B")
+            self._make_room(arrival, len(view))
+            _write_all(arrival.fd, view)
+            arrival.size += len(view)
+            self._count(len(view), arrival)
+        if arrival.fd < 0:
+            self._make_room(arrival, 0)
+
+    def _make_room(self, arrival: Arrival, more: int) -> None:
+        """Choose memory or disk, and go over to disk once the object proves to be large."""
+        fits = arrival.size + more <= MEMORY_EACH and self._memory + more <= MEMORY_ALL
+        if arrival.fd < 0:
+            arrival.in_memory = fits and hasattr(os, "memfd_create")
+            arrival.fd = os.memfd_create("arrival", os.MFD_CLOEXEC) if arrival.in_memory else _unlinked(self._folder)
+        elif arrival.in_memory and not fits:
+            fd = _unlinked(self._folder)
+            try:
+                _copy(arrival.fd, fd, arrival.size)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(arrival.fd)
+            arrival.fd, arrival.in_memory = fd, False
+            with self._changed:
+                self._memory -= arrival.size
+
+    def _count(self, more: int, arrival: Arrival) -> None:
+        with self._changed:
+            self._flying += more
+            self._memory += more if arrival.in_memory else 0
+
+    def _drop(self, arrival: Arrival) -> None:
+        if arrival.fd >= 0:
+            arrival.close()
+        else:
+            self.give_back(arrival)
+
+    def give_back(self, arrival: Arrival) -> None:
+        """Called by ``Arrival.close``."""
+        with self._changed:
+            self._flying -= arrival.size
+            self._memory -= arrival.size if arrival.in_memory else 0
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let everybody who waits for room go on, for the run ends."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _unlinked(folder: Path) -> int:
+    """A file without a name: O_TMPFILE, or created and unlinked at once where there is none (macOS, NFS)."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is not None:
+        try:
+            return os.open(folder, flag | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            pass  # this file system cannot; the fallback says what is really wrong
+    fd, name = tempfile.mkstemp(dir=folder)
+    os.unlink(name)
+    return fd
+
+
+def _write_all(fd: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    for start in range(0, size, _BLOCK):
+        _write_all(target, memoryview(os.pread(source, min(_BLOCK, size - start), start)))

@@ -1,0 +1,161 @@
+"""Where transports put what they receive: what was asked for is kept once, the rest is refused; nothing is believed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from .arrivals import Arrival, ArrivalStore
+from .errors import HeldError, InterruptedRun
+from .model import Buffer, Head, Keys, Receipt, Wanted
+from .peek import Peeked, peek
+
+#: How much of an object is looked at, in this order; nearly all show their UIDs in the first.
+_LOOKS = (65536, 2**20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """An arrival whose UIDs are known and wanted. ``key`` and ``series`` are keyed, ``code`` says why it cannot be
+    cleared ("" when it can be tried).
+    """
+
+    key: str
+    series: str
+    sop_class: str
+    arrival: Arrival = field(repr=False)
+    modality: str | None = None
+    series_description: str | None = field(default=None, repr=False)
+    code: str = ""
+
+
+class StudySink:
+    """The sink of one study. ``deliver`` gets each object once; ``done`` are keys that need not come again.
+
+    ``listed`` are the keys of the expected instances, or None when only counts are known. What belongs to the study
+    and is not listed came into being meanwhile: it is taken, and ``unlisted`` counts it.
+    """
+
+    def __init__(
+        self,
+        study_uid: str,
+        keys: Keys,
+        store: ArrivalStore,
+        deliver: Callable[[Received], None],
+        *,
+        done: Iterable[str] = (),
+        listed: frozenset[str] | None = None,
+        unwanted: frozenset[str] = frozenset(),
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._study = study_uid
+        self._keys = keys
+        self._store = store
+        self._deliver = deliver
+        self._taken = set(done)
+        self._listed = listed
+        self._unwanted = unwanted
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self.no_space = threading.Event()
+        self.counts: Counter[str] = Counter()
+        self.unlisted = 0
+
+    def accept(self, head: Head, chunks: Iterable[Buffer]) -> Receipt:
+        """See ``ports.Sink``."""
+        if self._stop.is_set():
+            raise InterruptedRun("the run is being stopped")
+        if self.no_space.is_set():
+            return Receipt.NO_SPACE
+        try:
+            arrival = self._store.receive(head, chunks)
+        except OSError:
+            self.no_space.set()
+            return Receipt.NO_SPACE
+        receipt = Receipt.UNEXPECTED
+        try:
+            receipt = self._sort(arrival)
+        finally:
+            if receipt is not Receipt.KEPT:
+                arrival.close()
+        return receipt
+
+    def _sort(self, arrival: Arrival) -> Receipt:
+        try:
+            seen = look(arrival)
+        except HeldError as err:
+            return self._unreadable(arrival, err.code)
+        wanted = arrival.head.wanted
+        if not self._asked_for(seen, arrival.head, wanted):
+            self._note("unexpected")
+            return Receipt.UNEXPECTED
+        return self._take(
+            Received(
+                key=self._keys.uid(seen.sop_instance),
+                series=self._keys.uid(seen.series),
+                sop_class=seen.sop_class,
+                modality=seen.modality,
+                series_description=seen.series_description,
+                arrival=arrival,
+            )
+        )
+
+    def _asked_for(self, seen: Peeked, head: Head, wanted: Wanted | None) -> bool:
+        """Whether object, protocol and request agree; a peer that mixes studies up must not file one under another."""
+        if head.sop_instance is not None and head.sop_instance.strip(" \0") != seen.sop_instance:
+            return False
+        if head.sop_class is not None and head.sop_class.strip(" \0") != seen.sop_class:
+            return False
+        if seen.study != self._study or self._keys.uid(seen.series) in self._unwanted:
+            return False
+        if wanted is None:
+            return True
+        in_series = wanted.series is None or wanted.series == seen.series
+        return in_series and (not wanted.instances or seen.sop_instance in wanted.instances)
+
+    def _unreadable(self, arrival: Arrival, code: str) -> Receipt:
+        """Objects that cannot be read are held when the protocol says which they are, else counted."""
+        wanted = arrival.head.wanted
+        name = arrival.head.sop_instance
+        if name is None and wanted is not None and len(wanted.instances) == 1:
+            name = wanted.instances[0]
+        if name is None:
+            self._note(code)
+            return Receipt.UNEXPECTED
+        series = self._keys.uid(wanted.series) if wanted and wanted.series else ""
+        sop_class = arrival.head.sop_class or ""
+        return self._take(
+            Received(key=self._keys.uid(name), series=series, sop_class=sop_class, arrival=arrival, code=code)
+        )
+
+    def _take(self, received: Received) -> Receipt:
+        with self._lock:
+            if received.key in self._taken:
+                return Receipt.DUPLICATE
+            self._taken.add(received.key)
+            self.counts["received"] += 1
+            if self._listed is not None and received.key not in self._listed:
+                self.unlisted += 1
+        self._deliver(received)
+        return Receipt.KEPT
+
+    def _note(self, code: str) -> None:
+        with self._lock:
+            self.counts[code] += 1
+
+
+def look(arrival: Arrival) -> Peeked:
+    """The UIDs of an arrival. Raises ``HeldError``."""
+    for size in _LOOKS:
+        try:
+            return peek(
+                arrival.opening(size), framing=arrival.head.framing, transfer_syntax=arrival.head.transfer_syntax
+            )
+        except HeldError:
+            if size == _LOOKS[-1] or arrival.size <= size:
+                raise
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+

@@ -1,0 +1,181 @@
+"""What is expected of a study and what to ask a transport for; pure, it contacts nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .ledger_model import StudyPlan
+from .model import Evidence, Level, Wanted
+
+#: How many instances one request names at most; longer UID lists exceed what some peers read at once.
+UIDS_PER_REQUEST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An instance as the archive knows it. ``excluded`` is a reason code, or empty."""
+
+    key: str
+    uid: str = field(repr=False)
+    sop_class: str = ""
+    excluded: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesOrder:
+    """What is wanted of one series.
+
+    ``targets`` is None where the archive does not list instances; then ``count`` is all there is to go by.
+    ``narrowed`` says that the request names only some of its instances. ``excluded`` is a reason code, or empty.
+    """
+
+    key: str
+    uid: str = field(repr=False)
+    modality: str = ""
+    count: int | None = None
+    targets: tuple[Target, ...] | None = None
+    narrowed: bool = False
+    excluded: str = ""
+
+    @property
+    def expected(self) -> int | None:
+        """How many instances should be accounted for; None when nobody knows."""
+        return self.count if self.targets is None else len(self.targets)
+
+    @property
+    def wanted(self) -> tuple[Target, ...]:
+        """The targets to ask for."""
+        return tuple(target for target in self.targets or () if not target.excluded)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it may be asked for without naming instances."""
+        return not self.excluded and not self.narrowed and all(not target.excluded for target in self.targets or ())
+
+    @property
+    def nothing_wanted(self) -> bool:
+        """Whether nothing of it is to be fetched."""
+        return bool(self.excluded) or (self.targets is not None and not self.wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is wanted of one study: the ``plan`` for the ledger, and original UIDs for the transports.
+
+    ``narrowed`` says that the request names only some of the series. ``counted`` is the number of instances that the
+    archive's counts speak of, where that is more than it lists. Identified: lives in memory only.
+    """
+
+    study_uid: str = field(repr=False)
+    plan: StudyPlan
+    series: tuple[SeriesOrder, ...]
+    narrowed: bool = False
+    counted: int | None = None
+    offline: bool = False
+    nearline: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the study may be asked for as a whole."""
+        return not self.narrowed and all(series.whole for series in self.series)
+
+    @property
+    def listed(self) -> frozenset[str] | None:
+        """The keys of all listed instances; None when some series is not listed."""
+        if not self.series or any(series.targets is None for series in self.series):
+            return None
+        return frozenset(target.key for series in self.series for target in series.targets or ())
+
+    @property
+    def unwanted(self) -> frozenset[str]:
+        """Keys of series of which nothing is to be taken."""
+        return frozenset(series.key for series in self.series if series.excluded)
+
+
+def evidence(series: Iterable[SeriesOrder], announced: int | None) -> Evidence:
+    """What the expected set rests on: the weakest of what the series offer, or the study's count without any."""
+    kinds = list(series)
+    if not kinds:
+        return Evidence.NONE if announced is None else Evidence.STUDY_COUNT
+    if all(one.targets is not None for one in kinds):
+        return Evidence.INSTANCE_UIDS
+    return Evidence.NONE if any(one.expected is None for one in kinds) else Evidence.SERIES_COUNTS
+
+
+def expected(series: Iterable[SeriesOrder], announced: int | None) -> int | None:
+    """How many instances should be accounted for; None when nobody knows."""
+    kinds = list(series)
+    counts = [one.expected for one in kinds]
+    if not kinds or None in counts:
+        return announced if not kinds else None
+    return sum(count for count in counts if count is not None)
+
+
+def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> list[Wanted]:
+    """What to ask a transport for: as few requests as can be, and only for what is not here.
+
+    ``done`` maps the keys of instances that need not come to their series. A study of which nothing is here is asked
+    for as a whole, then series of which nothing is here, then instances by UID.
+    """
+    if not order.series:
+        enough = order.plan.expected is not None and len(done) >= order.plan.expected
+        return [] if enough else [Wanted(study=order.study_uid, expected=order.plan.expected)]
+    here = Counter(done.values())
+    missing = [(series, _missing(series, done)) for series in order.series if _incomplete(series, done, here)]
+    if order.whole and len(missing) == len(order.series) and not done and Level.STUDY in takes:
+        return [_wanted(order, missing)]
+    return [wanted for series, targets in missing for wanted in _of_series(order, series, targets, takes)]
+
+
+def _incomplete(series: SeriesOrder, done: Mapping[str, str], here: Counter[str]) -> bool:
+    if series.nothing_wanted:
+        return False
+    if series.targets is None:
+        return series.count is None or here[series.key] < series.count
+    return bool(_missing(series, done))
+
+
+def _missing(series: SeriesOrder, done: Mapping[str, str]) -> list[Target]:
+    return [target for target in series.wanted if target.key not in done]
+
+
+def _of_series(
+    order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]
+) -> Iterator[Wanted]:
+    untouched = series.targets is None or len(targets) == len(series.targets)
+    if Level.IMAGE in takes and not (untouched and series.whole and Level.SERIES in takes) and targets:
+        for start in range(0, len(targets), UIDS_PER_REQUEST):
+            yield _named(order, series, targets[start : start + UIDS_PER_REQUEST])
+    elif Level.SERIES in takes:
+        yield _wanted(order, [(series, targets)], series_uid=series.uid)
+    else:
+        yield _wanted(order, [(series, targets)])
+
+
+def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
+    return Wanted(
+        study=order.study_uid,
+        series=series.uid,
+        instances=tuple(target.uid for target in targets),
+        sop_classes=_classes(targets),
+        expected=len(targets),
+    )
+
+
+def _wanted(order: Order, parts: list[tuple[SeriesOrder, list[Target]]], *, series_uid: str | None = None) -> Wanted:
+    counts = [series.count if series.targets is None else len(targets) for series, targets in parts]
+    listed = all(series.targets is not None for series, _ in parts)
+    return Wanted(
+        study=order.study_uid,
+        series=series_uid,
+        sop_classes=_classes([target for _, targets in parts for target in targets]) if listed else frozenset(),
+        expected=None if None in counts else sum(count for count in counts if count is not None),
+    )
+
+
+def _classes(targets: list[Target]) -> frozenset[str]:
+    """The SOP classes of the targets; empty when one of them is not known."""
+    classes = frozenset(target.sop_class for target in targets)
+    return frozenset() if "" in classes else classes
