@@ -5,9 +5,22 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from .units import Duration
 
@@ -23,6 +36,27 @@ class Strict(BaseModel):
     not_yet: ClassVar[Mapping[str, str]] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Text of a given shape, for ``Annotated``; ``right`` says in words what to write."""
+
+    pattern: str
+    right: str
+    longest: int
+
+    def check(self, text: str) -> str:
+        """The text. Raises ``ValueError`` with ``right``, which quotes nothing."""
+        if len(text) > self.longest or not re.fullmatch(self.pattern, text):
+            raise ValueError(self.right)
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^({self.pattern})$", "maxLength": self.longest}
+
+
 def _network(text: str) -> str:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -34,48 +68,24 @@ def _network(text: str) -> str:
 
 _TERM = r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)"
 
-
-def _character_set(text: str) -> str:
-    if not re.fullmatch(rf"{_TERM}?(\\{_TERM})*", text) or not text:
-        msg = "write a defined term of PS3.3 C.12.1.1.2, for example 'ISO_IR 100' or 'ISO_IR 192'"
-        raise ValueError(msg)
-    return text
-
-
-def _proxy(text: str) -> str:
-    """Credentials are references, and a proxy's cannot be given yet."""
-    if text and not re.fullmatch(r"https?://[^\s@/]+/?", text):
-        msg = "write http://host:port, without user and password"
-        raise ValueError(msg)
-    return text
-
-
-def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s@?#]+", text):
-        msg = "write http:// or https://, host and path; no user, password or query"
-        raise ValueError(msg)
-    return text
-
-
 AeTitle = Annotated[
-    str, Field(pattern=r"^ *[!-\[\]-~][ -\[\]-~]*$", max_length=16, description="1 to 16 characters (PS3.5 6.2, AE)")
+    str, Shape(r" *[!-\[\]-~][ -\[\]-~]*", "write 1 to 16 ASCII characters, no backslash (PS3.5 6.2, AE)", 16)
 ]
-Port = Annotated[StrictInt, Field(ge=1, le=65535, description="a TCP port, 1 to 65535")]
 Uid = Annotated[
-    str,
-    Field(
-        pattern=r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$",
-        max_length=64,
-        description="a UID: numbers and dots, at most 64 characters (PS3.5 9.1)",
-    ),
+    str, Shape(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+", "write a UID: numbers and dots, 64 characters at most", 64)
 ]
-Host = Annotated[
-    str, Field(pattern=r"^[^\s/@]+$", max_length=253, description="a host name or address, without port or path")
-]
+Host = Annotated[str, Shape(r"[^\s/@]+", "write a host name or an address, without port or path", 253)]
 Network = Annotated[str, AfterValidator(_network)]
-CharacterSet = Annotated[str, AfterValidator(_character_set)]
-Url = Annotated[str, AfterValidator(_url)]
-Proxy = Annotated[str, AfterValidator(_proxy)]
+CharacterSet = Annotated[
+    str,
+    Shape(rf"{_TERM}(\\{_TERM})*|(\\{_TERM})+", "write terms of PS3.3 C.12.1.1.2, for example 'ISO_IR 100'", 255),
+]
+Url = Annotated[
+    str, Shape(r"https?://[^\s@?#]+", "write http:// or https://, host and path; no user, password or query", 2000)
+]
+Proxy = Annotated[str, Shape(r"(https?://[^\s@/]+/?)?", "write http://host:port, without user and password", 255)]
+ArchiveName = Annotated[str, Shape(r"[^/\\\x00-\x1f\x7f]*", "write at most 64 characters, no slash", 64)]
+Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 #: A time-out that is on: zero would end everything, endless would hide a dead peer.
 Timeout = Annotated[Duration, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 
@@ -83,7 +93,7 @@ Timeout = Annotated[Duration, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 class Tls(Strict):
     """TLS of one connection. Only ``off`` is supported yet."""
 
-    not_yet = {
+    not_yet: ClassVar = {
         "mode=required": "TLS",
         "ca": "TLS",
         "cert": "TLS",
@@ -96,7 +106,7 @@ class Tls(Strict):
 class UserIdentity(Strict):
     """User identity negotiation (PS3.7 D.3.3.7). Only ``none`` is supported yet."""
 
-    not_yet = {
+    not_yet: ClassVar = {
         "use=username": "user identity negotiation",
         "use=username-passcode": "user identity negotiation",
     }
@@ -118,8 +128,8 @@ class Receiver(Strict):
 class Dimse(Strict):
     """Where the archive's DIMSE service is."""
 
-    host: Host
-    port: Port
+    host: Host = Field(description="the archive's name or address")
+    port: Port = Field(description="the archive's DIMSE port")
     ae_title: AeTitle = Field(description="the archive's AE title, 1 to 16 characters")
     calling_ae_title: AeTitle = Field(default="PACSFERRY", description="our AE title, 1 to 16 characters")
     sop_classes: tuple[Uid, ...] = Field(
@@ -134,7 +144,7 @@ class Dimse(Strict):
 class WebAuth(Strict):
     """DICOMweb authentication. Only ``none`` is supported yet."""
 
-    not_yet = {f"use={use}": "authentication" for use in ("basic", "bearer", "oauth2-client", "mtls")}
+    not_yet: ClassVar = {f"use={use}": "authentication" for use in ("basic", "bearer", "oauth2-client", "mtls")}
     use: Literal["none"] = "none"
 
 
@@ -206,10 +216,8 @@ STANDARD = Quirks(
 class Archive(Strict):
     """One archive. In a profile ``quirks`` are the site's own; ``with_quirks`` lays them over vendor and standard."""
 
-    name: str = Field(
+    name: ArchiveName = Field(
         default="",
-        pattern=r"^[^/\\\x00-\x1f\x7f]*$",
-        max_length=64,
         description="what this site calls it; budgets are shared by name; default: its address",
     )
     vendor: str = Field(default="generic", description="the name of a vendor plugin")
