@@ -1,0 +1,401 @@
+"""The project's memory: what was expected, what came, who works on it, and what was done; it holds no pixel.
+
+State is keyed by keyed UIDs and case ids; originals stand in the linkage table only. Every change is one transaction
+with its event, so the state is never ahead of the audit trail. Files are published before they are recorded: a row
+without a file is never written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from . import ledger_cases as cases
+from . import ledger_chain as chain
+from . import ledger_changes as changes
+from . import ledger_leases as leases
+from . import ledger_read as look
+from . import ledger_schema as tables
+from . import processes
+from .errors import ConfigError
+from .ledger_chain import ChainReport, Event
+from .ledger_model import (
+    Asked,
+    InstanceOutcome,
+    InstanceState,
+    Lease,
+    LeaseLost,
+    Original,
+    Owner,
+    PathTaken,
+    Run,
+    StudyFacts,
+    StudyPlan,
+    StudyResult,
+    StudyState,
+    UndefinedStep,
+)
+from .ledger_steps import WAIVABLE
+from .ledger_store import Store, upsert
+from .model import Status, StoredInstance, Subject
+
+__all__ = ["LeaseLost", "Ledger", "PathTaken", "UndefinedStep"]
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_CHUNK = 500
+
+
+class Ledger:
+    """One project's ledger. Safe to use from several threads; several processes may have it open."""
+
+    def __init__(self, store: Store, owner: Owner) -> None:
+        self._store = store
+        self._me = owner
+        self._actor = processes.user()
+
+    @classmethod
+    def open(cls, path: Path | str, *, create: bool = True, owner: Owner | None = None) -> Ledger:
+        """Open the ledger at ``path``, or make it. Raises ``StoreError`` when it is absent, damaged or too new."""
+        return cls(Store(Path(path), list(tables.ledger.sorted_tables), create=create), owner or Owner.me())
+
+    def close(self) -> None:
+        """Give back the file; may be called twice."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # Runs and what was asked for
+
+    def start_run(self, command: str, *, details: Mapping[str, object] = _NOTHING) -> str:
+        """Note that a command starts; its id, which sorts by time."""
+        started = datetime.now(UTC)
+        name = f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z-{token_hex(4)}"
+        row = {"id": name, "command": chain.plain(command), "actor": self._actor, "started": started.isoformat()}
+        with self._store.write() as conn:
+            conn.execute(tables.run.insert(), {**row, "details": chain.canonical(chain.checked(details))})
+            self._event(conn, name, "run-started", object=command, details=details)
+        return name
+
+    def end_run(self, run: str, status: str, counts: Mapping[str, int]) -> None:
+        """Note how a command ended. A run without an end was killed."""
+        values = {"ended": datetime.now(UTC).isoformat(), "status": status, "counts": chain.canonical(dict(counts))}
+        with self._store.write() as conn:
+            conn.execute(tables.run.update().where(tables.run.c.id == run).values(values))
+            self._event(conn, run, "run-ended", outcome=status, details={"counts": counts})
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        with self._store.read() as conn:
+            return look.runs(conn)
+
+    def run(self, run: str) -> Run | None:
+        """One run."""
+        with self._store.read() as conn:
+            return next(iter(look.runs(conn, run)), None)
+
+    def results(self, run: str) -> list[StudyResult]:
+        """How a run left each study that it worked on."""
+        with self._store.read() as conn:
+            return look.results(conn, run)
+
+    def note(
+        self,
+        run: str,
+        action: str,
+        *,
+        object: str = "",  # noqa: A002  the name of the column
+        outcome: str = "ok",
+        details: Mapping[str, object] = _NOTHING,
+    ) -> None:
+        """Add an event of its own: for what changes nothing here and must be told."""
+        with self._store.write() as conn:
+            self._event(conn, run, action, object=object, outcome=outcome, details=details)
+
+    def typed(self, run: str, entries: Sequence[tuple[int, str]]) -> None:
+        """Remember what the user typed, by request number; the text goes to the linkage table."""
+        links = [{"kind": "request", "key": f"{run}/{ordinal}", "typed": text} for ordinal, text in entries]
+        with self._store.write() as conn:
+            upsert(
+                conn, tables.request, [{"run": run, "ordinal": ordinal} for ordinal, _ in entries], ["run", "ordinal"]
+            )
+            upsert(conn, tables.linkage, links, ["kind", "key"])
+            self._event(conn, run, "asked", details={"requests": len(entries)})
+
+    def link_request(self, run: str, ordinal: int, studies: Sequence[str], status: Status | str) -> None:
+        """Note which studies a request found, and how it ended."""
+        mine = [{"run": run, "ordinal": ordinal, "status": str(status)}]
+        with self._store.write() as conn:
+            upsert(conn, tables.request, mine, ["run", "ordinal"])
+            found = [{"run": run, "ordinal": ordinal, "study_id": leases.find(conn, key).id} for key in studies]
+            upsert(conn, tables.request_study, found, ["run", "ordinal", "study_id"])
+
+    def request_rows(self, run: str | None = None) -> list[Asked]:
+        """The requests of a run, or of all runs, oldest first. Identified: ``text`` is what the user typed."""
+        with self._store.read() as conn:
+            return look.asked(conn, run)
+
+    def latest_requests(self) -> list[Asked]:
+        """Each text that was ever typed, once, as its newest run left it."""
+        newest = {one.text: one for one in self.request_rows() if one.text}
+        return list(newest.values())
+
+    # Cases
+
+    def number_subjects(
+        self, subjects: Sequence[Subject], name: cases.Namer, *, limit: int | None = None
+    ) -> dict[str, str]:
+        """Token to case id. Known subjects keep theirs; the new ones are named in one transaction, in this order.
+
+        ``name`` gets the new subjects and the first number that was never given. Raises ``RefusedError`` when the
+        project would have more than ``limit`` cases, ``PluginError`` for names that are not plain or taken already.
+        """
+        with self._store.write() as conn:
+            known, new = cases.number(conn, subjects, name, limit)
+            if new:
+                self._event(conn, "", "cases-numbered", details={"new": new, "asked": len(known)})
+            return known
+
+    # Studies
+
+    def expect(self, run: str, plan: StudyPlan, *, again: bool = False) -> None:
+        """Lay what the archive lists over what is known.
+
+        What is stored stays; what was held is expected again; what is not listed any more and not stored is dropped.
+        While another live process works on the study, nothing is set back. ``again``: also what a gate excluded is
+        expected again (without it, such an instance is done with, or each load would fetch it anew).
+        """
+        told = {"evidence": plan.evidence.value, "expected": plan.expected, "announced": plan.announced}
+        told |= {"series": len(plan.series), "instances": len(plan.instances)}
+        with self._store.write() as conn:
+            row = conn.execute(
+                sa.select(tables.study).where(tables.study.c.key == plan.key).with_for_update()
+            ).one_or_none()
+            busy = row is not None and leases.holder(row, but=self._me) is not None
+            changes.expect(conn, plan, busy=busy, again=again)
+            self._event(conn, run, "expected", object=plan.key, details=told)
+
+    def lease(self, study: str, *, seconds: float = 120) -> Lease | None:
+        """The right to work on a study; None while another live process has it."""
+        with self._store.write() as conn:
+            lease, before = leases.take(conn, study, self._me, seconds)
+            if before is not None:
+                self._event(conn, "", "lease-taken-over", object=study, details={"process": before.pid})
+            return lease
+
+    def holder(self, study: str) -> str:
+        """Who works on a study ("process 1234 since 10:31"); "" for nobody."""
+        with self._store.read() as conn:
+            row = conn.execute(sa.select(tables.study).where(tables.study.c.key == study)).one_or_none()
+            return leases.told(row) if row is not None else ""
+
+    def renew(self, lease: Lease, *, seconds: float = 120) -> None:
+        """Let a lease last longer. Raises ``LeaseLost``."""
+        with self._store.write() as conn:
+            leases.renew(conn, lease, seconds)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; nothing happens when it is lost already."""
+        with self._store.write() as conn:
+            leases.release(conn, lease)
+
+    def record(self, run: str, lease: Lease, outcomes: Sequence[InstanceOutcome]) -> None:
+        """Write what became of a batch of instances, after their files are published.
+
+        Raises ``LeaseLost``, ``PathTaken`` or ``UndefinedStep``; then nothing is written.
+        """
+        with self._store.write() as conn:
+            changes.record(conn, leases.fenced(conn, lease), outcomes)
+            count = {state.value: sum(one.state is state for one in outcomes) for state in InstanceState}
+            some = {name: number for name, number in count.items() if number}
+            self._event(conn, run, "recorded", object=lease.study, details=some)
+            for one in outcomes:
+                if one.state is InstanceState.HELD:
+                    self._event(conn, run, "held", object=one.key, outcome=changes.code(one.code))
+
+    def conclude(
+        self,
+        run: str,
+        lease: Lease,
+        *,
+        status: Status,
+        reasons: Mapping[str, int],
+        transports: Sequence[str],
+        facts: StudyFacts | None = None,
+        duration_s: float = 0.0,
+    ) -> None:
+        """Give the verdict on a study. A gap no larger than the one that was waived stays waived."""
+        why = {changes.code(code): int(count) for code, count in reasons.items()}
+        with self._store.write() as conn:
+            row = leases.fenced(conn, lease)
+            verdict = status
+            if row.waived and status in WAIVABLE and look.lacking(row) + row.held <= row.waived_gap:
+                verdict = Status.WAIVED
+            used = list(dict.fromkeys([*json.loads(row.transports or "[]"), *map(chain.plain, transports)]))
+            values: dict[str, object] = {"status": verdict.value, "reasons": chain.canonical(why)}
+            values |= {"transports": json.dumps(used), "duration_s": float(duration_s), "updated": chain.now()}
+            conn.execute(
+                tables.study.update().where(tables.study.c.id == row.id).values({**values, **_released(facts)})
+            )
+            told = {name: getattr(row, name) for name in ("expected", "stored", "held", "excluded")}
+            told |= {"missing": look.lacking(row)}
+            kept = {**told, **values, "run": run, "study_id": row.id, "transports": json.dumps(list(transports))}
+            upsert(conn, tables.result, [{name: kept[name] for name in tables.result.c.keys()}], ["run", "study_id"])  # noqa: SIM118
+            told |= {"reasons": why, "transports": [chain.plain(one) for one in transports]}
+            self._event(conn, run, "concluded", object=lease.study, outcome=verdict.value, details=told)
+
+    def withdraw(self, run: str, lease: Lease, code: str) -> list[str]:
+        """Hold everything that is stored of a study; the relative paths, for the caller to unlink."""
+        with self._store.write() as conn:
+            paths = changes.withdraw(conn, leases.fenced(conn, lease), code)
+            told = {"instances": len(paths)}
+            self._event(conn, run, "withdrawn", object=lease.study, outcome=changes.code(code), details=told)
+            return paths
+
+    def lose(self, run: str, lease: Lease, paths: Iterable[str]) -> list[str]:
+        """Expect again what is not at its path any more; those of the paths that were known."""
+        with self._store.write() as conn:
+            row = leases.fenced(conn, lease)
+            known = changes.lose(conn, row, paths)
+            conn.execute(
+                tables.study.update().where(tables.study.c.id == row.id).values(status="" if known else row.status)
+            )
+            self._event(conn, run, "lost", object=lease.study, details={"instances": len(known)})
+            return known
+
+    def waive(self, run: str, study: str, reason: str) -> bool:
+        """Accept a gap as it is now; False when there is nothing to accept. Raises ``ConfigError`` without a reason."""
+        if not reason.strip():
+            raise ConfigError("a waiver needs a reason", hint="--reason TEXT")
+        with self._store.write() as conn:
+            row = leases.find(conn, study)
+            gap = look.lacking(row) + row.held
+            if not gap and row.status not in WAIVABLE:
+                return False
+            values = {
+                "waived": reason.strip(),
+                "waived_gap": gap,
+                "status": Status.WAIVED.value,
+                "updated": chain.now(),
+            }
+            conn.execute(tables.study.update().where(tables.study.c.id == row.id).values(values))
+            told = {"missing": look.lacking(row), "held": row.held}
+            self._event(conn, run, "waived", object=study, outcome=Status.WAIVED.value, details=told)
+            return True
+
+    # Looking
+
+    def study(self, key: str) -> StudyState | None:
+        """Where one study stands."""
+        with self._store.read() as conn:
+            row = conn.execute(sa.select(tables.study).where(tables.study.c.key == key)).one_or_none()
+        return look.state(row) if row is not None else None
+
+    def studies(self, *, problems: bool = False) -> Iterator[StudyState]:
+        """All studies by case, or those that are not ``ok`` or waived."""
+        return look.studies(self._store, problems=problems)
+
+    def studies_of_accession(self, accession: str) -> list[StudyState]:
+        """The studies that the archive keeps under an accession number."""
+        with self._store.read() as conn:
+            return look.studies_of_accession(conn, accession)
+
+    def instance_states(self, study: str) -> dict[str, InstanceState]:
+        """Instance to state, for one study."""
+        with self._store.read() as conn:
+            return look.instance_states(conn, study)
+
+    def stored(self, study: str) -> Iterator[StoredInstance]:
+        """What is stored of a study, by path."""
+        return look.stored(self._store, study)
+
+    def all_stored(self) -> Iterator[StoredInstance]:
+        """What is stored of the project, by path."""
+        return look.stored(self._store, None)
+
+    def taken(self, study: str, paths: Mapping[str, str]) -> set[str]:
+        """Of a study's instances (key to path), those whose path is another instance's: they must not be published."""
+        with self._store.read() as conn:
+            number = conn.execute(sa.select(tables.study.c.id).where(tables.study.c.key == study)).scalar()
+            return changes.taken(conn, number, paths)
+
+    def path_owner(self, path: str) -> str | None:
+        """The instance that is stored at a path."""
+        with self._store.read() as conn:
+            return conn.execute(sa.select(tables.instance.c.key).where(tables.instance.c.path == path)).scalar()
+
+    def known_paths(self, paths: Iterable[str]) -> set[str]:
+        """Those of the paths where an instance is stored."""
+        wanted, found = list(paths), set[str]()
+        with self._store.read() as conn:
+            for at in range(0, len(wanted), _CHUNK):
+                asked = sa.select(tables.instance.c.path).where(tables.instance.c.path.in_(wanted[at : at + _CHUNK]))
+                found |= {path for path in conn.execute(asked).scalars() if path}
+        return found
+
+    def original(self, study: str) -> Original | None:
+        """What the archive calls a study. Identified."""
+        asked = sa.select(tables.linkage).where((tables.linkage.c.kind == "study") & (tables.linkage.c.key == study))
+        with self._store.read() as conn:
+            row = conn.execute(asked).one_or_none()
+        return look.original(row) if row is not None else None
+
+    def originals(self) -> Iterator[tuple[str, Original]]:
+        """Study key and what the archive calls the study, for all. Identified."""
+        return look.originals(self._store)
+
+    # Small things
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small string, such as a digest."""
+        with self._store.write() as conn:
+            upsert(conn, tables.meta, [{"key": f"set:{key}", "value": value}], ["key"])
+
+    def get_meta(self, key: str) -> str | None:
+        """What was kept."""
+        with self._store.read() as conn:
+            return conn.execute(sa.select(tables.meta.c.value).where(tables.meta.c.key == f"set:{key}")).scalar()
+
+    def events(self, *, run: str | None = None, last: int | None = None) -> Iterator[Event]:
+        """The audit trail in order: all of it, a run's, or the last so many."""
+        return chain.events(self._store, run=run, last=last)
+
+    def check_chain(self) -> ChainReport:
+        """Whether the audit trail is whole."""
+        return chain.check(self._store)
+
+    def head(self) -> str:
+        """The hash of the last event: printed in reports, it anchors the trail outside of this file."""
+        with self._store.read() as conn:
+            return chain.head(conn)
+
+    def _event(
+        self,
+        conn: sa.Connection,
+        run: str,
+        action: str,
+        *,
+        object: str = "",  # noqa: A002
+        outcome: str = "ok",
+        details: Mapping[str, object] = _NOTHING,
+    ) -> None:
+        chain.append(conn, run=run, actor=self._actor, action=action, object=object, outcome=outcome, details=details)
+
+
+def _released(facts: StudyFacts | None) -> dict[str, object]:
+    """The columns that facts fill; the series are the ledger's to count unless the facts know better."""
+    if facts is None:
+        return {}
+    names = ("study_uid", "study_date", "modality", "description", "path")
+    values: dict[str, object] = {name: getattr(facts, name) for name in names}
+    return values | ({"series_count": facts.series_count} if facts.series_count else {})
