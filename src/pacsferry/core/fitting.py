@@ -39,6 +39,7 @@ class Problem:
 
     where: Path
     text: str
+    kind: str = ""  # pydantic's name of the error, where it has one
 
     @property
     def address(self) -> str:
@@ -131,7 +132,7 @@ def _explained(model: type[Strict], error: ErrorDetails) -> Problem:
     where = tuple(error["loc"])
     say = _SPECIAL.get(error["type"])
     text = say(model, error) if say else _NAMES.get(error["type"]) or _constraint(error)
-    return Problem(where=where, text=text)
+    return Problem(where=where, text=text, kind=error["type"])
 
 
 def _owner(model: type[Strict], where: Path) -> type[Strict] | None:
