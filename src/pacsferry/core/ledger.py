@@ -171,9 +171,9 @@ class Ledger:
     def expect(self, run: str, plan: StudyPlan, *, again: bool = False) -> None:
         """Lay what the archive lists over what is known.
 
-        What is stored stays; what was held is expected again; what is not listed any more and not stored is dropped.
-        While another live process works on the study, nothing is set back. ``again``: also what a gate excluded is
-        expected again (without it, such an instance is done with, or each load would fetch it anew).
+        What is stored stays; what is not listed any more and not stored is dropped. While another live process works
+        on the study, nothing is set back. ``again``: what was held, and what a gate excluded, is expected again
+        (without it, such an instance is done with, or each load would fetch it anew).
         """
         told = {"evidence": plan.evidence.value, "expected": plan.expected, "announced": plan.announced}
         told |= {"series": len(plan.series), "instances": len(plan.instances)}
@@ -314,6 +314,16 @@ class Ledger:
         """Instance to state, for one study."""
         with self._store.read() as conn:
             return look.instance_states(conn, study)
+
+    def settled(self, study: str) -> dict[str, str]:
+        """Instance to series, of what need not come: stored, held or excluded."""
+        with self._store.read() as conn:
+            return look.settled(conn, study)
+
+    def codes(self, study: str) -> dict[str, int]:
+        """How many instances of a study are held or excluded, by reason code."""
+        with self._store.read() as conn:
+            return look.codes(conn, study)
 
     def stored(self, study: str) -> Iterator[StoredInstance]:
         """What is stored of a study, by path."""

@@ -44,8 +44,8 @@ def code(text: str) -> str:
 def expect(conn: sa.Connection, plan: StudyPlan, *, busy: bool, again: bool) -> None:
     """Lay the plan over what is known.
 
-    ``busy``: another live process works on the study, so nothing of its work is set back. ``again``: also what a gate
-    excluded is expected again (the rules have changed).
+    ``busy``: another live process works on the study, so nothing of its work is set back. ``again``: what was held,
+    and what a gate excluded, is expected again (the rules have changed).
     """
     row = _study_row(conn, plan)
     have = {one.key: one for one in conn.execute(sa.select(instance).where(instance.c.study_id == row.id))}
@@ -69,8 +69,8 @@ def _study_row(conn: sa.Connection, plan: StudyPlan) -> sa.Row[Any]:
 def _planned(study_id: int, plan: InstancePlan, old: sa.Row[Any] | None, barred: str, again: bool) -> Change | None:
     excluded = plan.excluded or barred
     before = InstanceState(old.state) if old is not None else None
-    by_gate = old is not None and before is _EXCLUDED and not old.planned
-    if before is _STORED or (by_gate and not excluded and not again):
+    settled = old is not None and (before is _HELD or (before is _EXCLUDED and not old.planned))
+    if before is _STORED or (settled and not excluded and not again):
         return None
     after = step("expect", before, _EXCLUDED if excluded else _EXPECTED)
     row = _blank(study_id, plan.key, plan.series, after)
@@ -79,9 +79,10 @@ def _planned(study_id: int, plan: InstancePlan, old: sa.Row[Any] | None, barred:
 
 
 def _unlisted(old: sa.Row[Any], evidence: Evidence, again: bool) -> Change | None:
-    """Drop what the archive does not list any more; without a list, what a gate excluded is still done with."""
-    by_gate = old.state == _EXCLUDED and not old.planned and evidence is not Evidence.INSTANCE_UIDS and not again
-    return None if old.state == _STORED or by_gate else Change(key=old.key, before=old, after=None)
+    """Drop what the archive does not list any more; without a list, what was held or excluded is still done with."""
+    settled = old.state == _HELD or (old.state == _EXCLUDED and not old.planned)
+    kept = settled and evidence is not Evidence.INSTANCE_UIDS and not again
+    return None if old.state == _STORED or kept else Change(key=old.key, before=old, after=None)
 
 
 def _blank(study_id: int, key: str, in_series: str, state: InstanceState) -> dict[str, Any]:

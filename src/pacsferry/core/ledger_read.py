@@ -100,6 +100,19 @@ def instance_states(conn: sa.Connection, key: str) -> dict[str, InstanceState]:
     return {row.key: InstanceState(row.state) for row in conn.execute(asked)}
 
 
+def settled(conn: sa.Connection, key: str) -> dict[str, str]:
+    """Instance to series, of what is stored, held or excluded: it need not come."""
+    asked = sa.select(instance.c.key, instance.c.series).join(study)
+    rows = conn.execute(asked.where(study.c.key == key, instance.c.state != InstanceState.EXPECTED.value))
+    return {row.key: row.series for row in rows}
+
+
+def codes(conn: sa.Connection, key: str) -> dict[str, int]:
+    """How many instances of a study are held or excluded, by reason code."""
+    asked = sa.select(instance.c.code, sa.func.count()).join(study).where(study.c.key == key, instance.c.code != "")
+    return {code: count for code, count in conn.execute(asked.group_by(instance.c.code))}
+
+
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:
     """What is stored of a study (None: of all) by path, read in pages."""
     asked = sa.select(instance).where(instance.c.path.is_not(None)).order_by(instance.c.path)
