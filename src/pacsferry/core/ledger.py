@@ -168,6 +168,13 @@ class Ledger:
 
     # Studies
 
+    def introduce(self, run: str, key: str, subject: str, case_id: str, original: Original) -> None:
+        """Make a study known before anything is planned, so that it can be leased. Known ones stay as they are."""
+        if self.study(key) is None:
+            with self._store.write() as conn:
+                changes.introduce(conn, key, subject, case_id, original)
+                self._event(conn, run, "introduced", object=key)
+
     def expect(self, run: str, plan: StudyPlan, *, again: bool = False) -> None:
         """Lay what the archive lists over what is known.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from . import ledger_chain as chain
-from .ledger_model import InstanceOutcome, InstancePlan, InstanceState, PathTaken, SeriesPlan, StudyPlan
+from .ledger_model import InstanceOutcome, InstancePlan, InstanceState, Original, PathTaken, SeriesPlan, StudyPlan
 from .ledger_schema import instance, linkage, series, study
 from .ledger_steps import FIELDS, Tally, missing, step
 from .ledger_store import upsert
@@ -47,7 +47,7 @@ def expect(conn: sa.Connection, plan: StudyPlan, *, busy: bool, again: bool) -> 
     ``busy``: another live process works on the study, so nothing of its work is set back. ``again``: what was held,
     and what a gate excluded, is expected again (the rules have changed).
     """
-    row = _study_row(conn, plan)
+    row = introduce(conn, plan.key, plan.subject, plan.case_id, plan.original)
     have = {one.key: one for one in conn.execute(sa.select(instance).where(instance.c.study_id == row.id))}
     barred = {one.key: one.excluded for one in plan.series if one.excluded}
     listed = {one.key: one for one in plan.instances}
@@ -57,13 +57,14 @@ def expect(conn: sa.Connection, plan: StudyPlan, *, busy: bool, again: bool) -> 
     _write(conn, row.id, made)
     _rewrite_series(conn, row.id, plan.series)
     _settle(conn, row, evidence=plan.evidence.value, announced=plan.announced, expected=plan.expected)
-    upsert(conn, linkage, [_link(plan)], ["kind", "key"])
 
 
-def _study_row(conn: sa.Connection, plan: StudyPlan) -> sa.Row[Any]:
-    values = {"key": plan.key, "subject": plan.subject, "case_id": plan.case_id}
-    upsert(conn, study, [values], ["key"])
-    return conn.execute(sa.select(study).where(study.c.key == plan.key)).one()
+def introduce(conn: sa.Connection, key: str, subject: str, case_id: str, original: Original) -> sa.Row[Any]:
+    """The row of a study, made where there is none; what it is called in the archive goes to the linkage table."""
+    upsert(conn, study, [{"key": key, "subject": subject, "case_id": case_id}], ["key"])
+    link = {"kind": "study", "key": key, "case_id": case_id, **asdict(original)}
+    upsert(conn, linkage, [link], ["kind", "key"])
+    return conn.execute(sa.select(study).where(study.c.key == key)).one()
 
 
 def _planned(study_id: int, plan: InstancePlan, old: sa.Row[Any] | None, barred: str, again: bool) -> Change | None:
@@ -100,18 +101,6 @@ def _blank(study_id: int, key: str, in_series: str, state: InstanceState) -> dic
         "sha256": "",
         "instance_uid": "",
         "series_uid": "",
-    }
-
-
-def _link(plan: StudyPlan) -> dict[str, str]:
-    return {
-        "kind": "study",
-        "key": plan.key,
-        "case_id": plan.case_id,
-        "patient_id": plan.original.patient_id,
-        "issuer": plan.original.issuer,
-        "accession": plan.original.accession,
-        "study_uid": plan.original.study_uid,
     }
 
 

@@ -110,7 +110,7 @@ def settled(conn: sa.Connection, key: str) -> dict[str, str]:
 def codes(conn: sa.Connection, key: str) -> dict[str, int]:
     """How many instances of a study are held or excluded, by reason code."""
     asked = sa.select(instance.c.code, sa.func.count()).join(study).where(study.c.key == key, instance.c.code != "")
-    return {code: count for code, count in conn.execute(asked.group_by(instance.c.code))}
+    return dict(conn.execute(asked.group_by(instance.c.code)).tuples().all())
 
 
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:
