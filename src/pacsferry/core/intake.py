@@ -18,8 +18,9 @@ _LOOKS = (65536, 2**20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """An arrival whose UIDs are known and wanted. ``key`` and ``series`` are keyed, ``code`` says why it cannot be
-    cleared ("" when it can be tried).
+    """An arrival that was asked for.
+
+    ``key`` and ``series`` are keyed UIDs; ``code`` says why it cannot be cleared ("" when it can be tried).
     """
 
     key: str

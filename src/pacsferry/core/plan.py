@@ -141,9 +141,7 @@ def _missing(series: SeriesOrder, done: Mapping[str, str]) -> list[Target]:
     return [target for target in series.wanted if target.key not in done]
 
 
-def _of_series(
-    order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]
-) -> Iterator[Wanted]:
+def _of_series(order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]) -> Iterator[Wanted]:
     untouched = series.targets is None or len(targets) == len(series.targets)
     if Level.IMAGE in takes and not (untouched and series.whole and Level.SERIES in takes) and targets:
         for start in range(0, len(targets), UIDS_PER_REQUEST):

@@ -121,10 +121,16 @@ REASONS: dict[str, Reason] = {
     "unexpected": Reason(
         means="objects came that nobody asked for; they were refused", advice="ask the archive's administrator"
     ),
+    "counts-differ": Reason(
+        means="the archive counts more instances than it lists",
+        advice="ask the archive's administrator; `pacsferry waive` accepts it",
+    ),
     "offline": Reason(means="the archive says it is offline", advice="ask the archive's administrator to load it"),
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),
     "interrupted": _again("the run was interrupted"),
+    "busy": _again("another process works on it", "wait for it, or run without --no-wait"),
+    "study-changed": _again("the study grew while it was retrieved"),
     "not-tried": _again("it was not asked for because the run ended before"),
 }
 

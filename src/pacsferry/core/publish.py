@@ -1,0 +1,250 @@
+"""Give staged files their names and record them, in batches: file before row, so that a row never claims a lie."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from .errors import FerryError, StoreError
+from .intake import Received
+from .ledger import Ledger
+from .ledger_model import InstanceOutcome, InstanceState, Lease, LeaseLost
+from .model import Outcome
+from .places import within
+from .progress import Progress, Told
+from .workers import Answer
+
+#: A batch is published when it is this large, or this old (seconds).
+BATCH = 64
+PATIENCE = 0.5
+#: Nothing came for so long (seconds): what is there goes out at once, for somebody may wait for it.
+_LULL = 0.05
+
+_STATES = {
+    Outcome.ALLOW: InstanceState.STORED,
+    Outcome.EXCLUDE: InstanceState.EXCLUDED,
+    Outcome.HOLD: InstanceState.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """One object that clearing is finished with."""
+
+    received: Received = field(repr=False)
+    answer: Answer
+
+    def outcome(self, code: str = "") -> InstanceOutcome:
+        """For the ledger; with a ``code`` it is held for that."""
+        answer, facts = self.answer, self.answer.facts
+        state = InstanceState.HELD if code else _STATES[answer.outcome]
+        stored = state is InstanceState.STORED
+        return InstanceOutcome(
+            key=self.received.key,
+            series=self.received.series,
+            state=state,
+            code=code or answer.code,
+            detail="" if code else answer.detail,
+            sop_class=self.received.sop_class,
+            path=answer.path if stored else "",
+            size=answer.size if stored else 0,
+            sha256=answer.sha256 if stored else "",
+            instance_uid=str(facts.get("instance_uid", "")) if stored else "",
+            series_uid=str(facts.get("series_uid", "")) if stored else "",
+        )
+
+
+class Work:
+    """One study while a run works on it: what was handed over, what is settled, and what went wrong. Thread-safe."""
+
+    def __init__(self, lease: Lease, case_id: str) -> None:
+        self.lease = lease
+        self.case_id = case_id
+        self.settled: dict[str, InstanceOutcome] = {}
+        self.facts: list[dict[str, object]] = []
+        self.subjects: set[str] = set()
+        self.failure: FerryError | None = None
+        self._open = 0
+        self._changed = threading.Condition()
+
+    def handed_over(self) -> None:
+        """One more object is under way."""
+        with self._changed:
+            self._open += 1
+
+    def settle(self, outcomes: Sequence[InstanceOutcome], facts: Sequence[dict[str, object]]) -> None:
+        """These are recorded."""
+        with self._changed:
+            self.settled.update({outcome.key: outcome for outcome in outcomes})
+            self.facts.extend(facts)
+
+    def finished(self, count: int) -> None:
+        """So many objects are no longer under way, settled or not."""
+        with self._changed:
+            self._open -= count
+            self._changed.notify_all()
+
+    def fail(self, error: FerryError) -> None:
+        """Nothing more of this study can be recorded; the first error counts."""
+        with self._changed:
+            self.failure = self.failure or error
+
+    def drain(self) -> None:
+        """Wait until nothing is under way. Raises what made recording impossible."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._open == 0)
+            if self.failure is not None:
+                raise self.failure
+
+
+class Publisher:
+    """One thread that publishes for all studies of a run. ``failed`` is set when the whole run must stop."""
+
+    def __init__(self, ledger: Ledger, run: str, images: Path, staging: Path, told: Told) -> None:
+        self._ledger, self._run, self._images, self._staging, self._told = ledger, run, images, staging, told
+        self._queue: queue.SimpleQueue[tuple[Work, Done] | None] = queue.SimpleQueue()
+        self.failed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
+        self._thread.start()
+
+    def put(self, work: Work, received: Received, answer: Answer | FerryError) -> None:
+        """Take what clearing says; called by its threads."""
+        if isinstance(answer, FerryError):
+            work.fail(answer)
+            self.failed.set()
+            work.finished(1)
+        else:
+            self._queue.put((work, Done(received=received, answer=answer)))
+
+    def close(self) -> None:
+        """Publish what is queued and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        more = True
+        while more:
+            batch, more = self._collect()
+            for work in dict.fromkeys(work for work, _ in batch):
+                self._settle(work, [done for owner, done in batch if owner is work])
+
+    def _collect(self) -> tuple[list[tuple[Work, Done]], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        batch, until = [first], time.monotonic() + PATIENCE
+        while len(batch) < BATCH and (left := until - time.monotonic()) > 0:
+            try:
+                item = self._queue.get(timeout=min(left, _LULL))
+            except queue.Empty:
+                break
+            if item is None:
+                return batch, False
+            batch.append(item)
+        return batch, True
+
+    def _settle(self, work: Work, items: list[Done]) -> None:
+        try:
+            if work.failure is None:
+                self._publish(work, items)
+            else:
+                self._discard(items)
+        except FerryError as err:
+            self._give_up(work, items, err)
+        except OSError as err:
+            self._give_up(work, items, StoreError(f"the images could not be stored ({err.strerror})"))
+        finally:
+            work.finished(len(items))
+
+    def _give_up(self, work: Work, items: list[Done], error: FerryError) -> None:
+        work.fail(error)
+        self._discard(items)
+        if not isinstance(error, LeaseLost):
+            self.failed.set()
+
+    def _publish(self, work: Work, items: list[Done]) -> None:
+        """Check the fence, name the files, make the names durable, then one transaction."""
+        codes = self._codes(work, items)
+        stored = [d for d in items if d.answer.outcome is Outcome.ALLOW and d.received.key not in codes]
+        self._discard([done for done in items if done.received.key in codes])
+        self._ledger.renew(work.lease)
+        touched: set[Path] = set()
+        for done in stored:
+            target = within(self._images, PurePosixPath(done.answer.path))
+            touched |= make_folders(self._images, target.parent)
+            os.replace(self._staging / done.answer.staged, target)
+            touched.add(target.parent)
+        for folder in sorted(touched):
+            sync_folder(folder)
+        outcomes = [done.outcome(codes.get(done.received.key, "")) for done in items]
+        self._ledger.record(self._run, work.lease, outcomes)
+        work.settle(outcomes, [dict(done.answer.facts) for done in stored])
+        self._report(work, outcomes)
+
+    def _codes(self, work: Work, items: list[Done]) -> dict[str, str]:
+        """Why an object that a worker cleared is held after all: another's path, or another patient in the study."""
+        codes: dict[str, str] = {}
+        paths: Counter[str] = Counter()
+        for done in items:
+            if done.answer.subject:
+                work.subjects.add(done.answer.subject)
+            if done.answer.outcome is not Outcome.ALLOW:
+                continue
+            paths[done.answer.path] += 1
+            owner = self._ledger.path_owner(done.answer.path)
+            if paths[done.answer.path] > 1 or owner not in {None, done.received.key}:
+                codes[done.received.key] = "path-taken"
+        if len(work.subjects) > 1:
+            codes |= {d.received.key: "mixed-patients" for d in items if d.answer.outcome is Outcome.ALLOW}
+        return codes
+
+    def _discard(self, items: list[Done]) -> None:
+        for done in items:
+            if done.answer.staged:
+                (self._staging / done.answer.staged).unlink(missing_ok=True)
+
+    def _report(self, work: Work, outcomes: list[InstanceOutcome]) -> None:
+        for outcome in outcomes:
+            self._told(Progress(kind="instance", case_id=work.case_id, text=outcome.state.value, size=outcome.size))
+
+
+def make_folders(root: Path, folder: Path) -> set[Path]:
+    """Make ``folder`` below ``root``; the parents of what was made, which must be synced for the names to last."""
+    touched: set[Path] = set()
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        if folder == root:
+            break
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=0o750, exist_ok=True)
+        touched.add(new.parent)
+    return touched
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def prune_folders(root: Path, paths: Sequence[str]) -> None:
+    """Remove the folders that are empty now that these files are gone, up to ``root``."""
+    for parent in sorted({root / PurePosixPath(path).parent for path in paths}, reverse=True):
+        folder = parent
+        while folder != root:
+            try:
+                folder.rmdir()
+            except OSError:
+                break  # not empty, or gone already
+            folder = folder.parent

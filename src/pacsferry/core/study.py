@@ -1,0 +1,361 @@
+"""One study, start to end: lease, survey, rungs of the ladder, and a verdict that no peer can talk into "ok"."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pathlib import Path, PurePosixPath
+
+from .arrivals import ArrivalStore
+from .budget import Budget
+from .clearing import Patient
+from .errors import FerryError, HeldError, InterruptedRun, StoreError, TransferError
+from .intake import Received, StudySink
+from .ledger import Ledger
+from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
+from .model import Keys, Status, Wanted
+from .places import within
+from .plan import Order, requests
+from .ports import Transport
+from .progress import Progress, Told
+from .publish import Publisher, Work, prune_folders
+from .survey import Found, Surveyor
+from .workers import Answer, Task, WorkerPool
+
+#: Seconds; a lease is renewed with every batch and every third of this.
+LEASE = 120.0
+#: A transport is asked again, for what is still missing, as long as that brings something, and so often at most.
+ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A transport, the name the profile chose it by, and how to hold what it needs of this host."""
+
+    name: str
+    transport: Transport
+    hold: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What every study of a run shares. ``how`` is a digest of all that decides whether something is held."""
+
+    run: str
+    ledger: Ledger
+    keys: Keys
+    surveyor: Surveyor
+    rungs: tuple[Rung, ...]
+    budget: Budget
+    arrivals: ArrivalStore
+    pool: WorkerPool
+    publisher: Publisher
+    images: Path
+    told: Told
+    stop: threading.Event
+    wait: bool = True
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one study ended. ``state`` is the ledger's, after the verdict; ``error`` is a sentence without values."""
+
+    found: Found
+    status: Status
+    case_id: str
+    state: StudyState | None = None
+    received: int = 0
+    transports: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+    exit_code: int = 0
+    duration_s: float = 0.0
+
+
+class StudyRun:
+    """The work on one leased study."""
+
+    def __init__(self, means: Means, order: Order, found: Found, case_id: str, lease: Lease) -> None:
+        self._means, self._order, self._found, self._lease = means, order, found, lease
+        self._work = Work(lease, case_id)
+        self._used: list[str] = []
+        self._done: dict[str, str] = {}
+        self._last_code = ""
+        self._error: FerryError | None = None
+        self._began = time.monotonic()
+        self._sinks: list[StudySink] = []
+
+    # --- the flow
+
+    def go(self) -> Result:
+        """Work on the study until it is complete or no rung is left. Raises what must stop the whole run."""
+        means, order = self._means, self._order
+        before = means.ledger.study(self._found.key)
+        self._expect()
+        means.told(Progress(kind="study-started", case_id=self._work.case_id, total=order.plan.expected))
+        with self._renewed():
+            if self._found.mixed:
+                self._hold_mixed(order)
+            elif order.offline:
+                self._last_code = "offline"
+            else:
+                self._climb(order)
+        return self._conclude(order, before)
+
+    def _expect(self) -> None:
+        """What is held deserves another look once rules, gates, selection or version are others than they were."""
+        ledger, key = self._means.ledger, self._found.key
+        remembered = f"how:{key}"
+        changed = ledger.get_meta(remembered) != self._means.how
+        ledger.expect(self._means.run, self._order.plan, again=changed)
+        if changed:
+            ledger.set_meta(remembered, self._means.how)
+        self._done = ledger.settled(key)
+
+    def _climb(self, order: Order) -> None:
+        for rung in self._means.rungs:
+            for _ in range(ROUNDS):
+                wanted = requests(order, self._done, rung.transport.traits.takes)
+                if not wanted or self._means.stop.is_set():
+                    return
+                before = len(self._done)
+                again = self._ask(rung, order, wanted)
+                if len(self._done) == before or not again:
+                    break
+
+    def _ask(self, rung: Rung, order: Order, wanted: list[Wanted]) -> bool:
+        """Fetch each request over one rung; whether asking the same rung again for the rest makes sense."""
+        again = True
+        rung.hold()
+        for one in wanted:
+            sink = self._sink(order)
+            try:
+                with self._means.budget.association(told=self._waiting, wait=self._means.wait):
+                    tally = rung.transport.fetch(one, sink)
+                self._last_code = tally.code or self._last_code
+            except TransferError as err:
+                self._last_code, self._error = err.code, err
+                again = err.retryable
+            except InterruptedRun:
+                pass
+            finally:
+                self._collect(rung, sink)
+            if sink.no_space.is_set():
+                raise StoreError("there is no space for what arrives", hint="free space, then run `pacsferry resume`")
+            if self._means.stop.is_set() or not again:
+                break
+        self._means.budget.pace(max(1, len(order.series)))
+        return again
+
+    def _sink(self, order: Order) -> StudySink:
+        sink = StudySink(
+            order.study_uid,
+            self._means.keys,
+            self._means.arrivals,
+            self._deliver,
+            done=self._done,
+            listed=order.listed,
+            unwanted=order.unwanted,
+            stop=self._means.stop,
+        )
+        self._sinks.append(sink)
+        return sink
+
+    def _deliver(self, received: Received) -> None:
+        self._work.handed_over()
+        subject = self._found.subject
+        task = Task(
+            received=received,
+            pseudonym=self._work.case_id,
+            patient=Patient(patient_id=subject.patient_id, issuer=subject.issuer),
+            told=self._cleared,
+        )
+        self._means.pool.submit(task)
+
+    def _cleared(self, received: Received, answer: Answer | FerryError) -> None:
+        self._means.publisher.put(self._work, received, answer)
+
+    def _collect(self, rung: Rung, sink: StudySink) -> None:
+        """Wait until all that came is stored or held, and remember what need not come again."""
+        self._work.drain()
+        self._done |= {key: outcome.series for key, outcome in self._work.settled.items()}
+        if sink.counts["received"] and rung.name not in self._used:
+            self._used.append(rung.name)
+
+    def _waiting(self, text: str) -> None:
+        self._means.told(Progress(kind="waiting", case_id=self._work.case_id, text=text))
+
+    @contextlib.contextmanager
+    def _renewed(self) -> Iterator[None]:
+        """Renew the lease while nothing comes; whether it is lost is found out when something is recorded."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(LEASE / 3):
+                try:
+                    self._means.ledger.renew(self._lease)
+                except FerryError as err:
+                    self._work.fail(err)
+                    return
+
+        thread = threading.Thread(target=keep, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    # --- the verdict
+
+    def _hold_mixed(self, order: Order) -> None:
+        """The archive itself answers with several patients: nothing is fetched, all of it is held."""
+        outcomes = [
+            InstanceOutcome(key=target.key, series=series.key, state=InstanceState.HELD, code="mixed-patients")
+            for series in order.series
+            for target in series.wanted
+        ]
+        self._means.ledger.record(self._means.run, self._lease, outcomes)
+
+    def _withdraw(self) -> None:
+        """A second patient turned up: what was stored of the study is taken back, the row first."""
+        paths = self._means.ledger.withdraw(self._means.run, self._lease, "mixed-patients")
+        for path in paths:
+            within(self._means.images, PurePosixPath(path)).unlink(missing_ok=True)
+        prune_folders(self._means.images, paths)
+
+    def _conclude(self, order: Order, before: StudyState | None) -> Result:
+        if len(self._work.subjects) > 1:
+            self._withdraw()
+        means, key = self._means, self._found.key
+        now = means.ledger.study(key)
+        if now is None:
+            raise StoreError("the ledger lost a study", hint="run `pacsferry audit --check`")
+        status = self._status(order, now)
+        reasons = self._why(order, now)
+        means.ledger.conclude(
+            means.run,
+            self._lease,
+            status=status,
+            reasons=reasons,
+            transports=self._used,
+            facts=self._facts(now),
+            duration_s=time.monotonic() - self._began,
+        )
+        untouched = not self._work.settled and not self._used
+        if status is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
+            status = Status.SKIPPED
+        if status in GAPS and now.waived:
+            status = Status.WAIVED
+        return self._result(status, reasons)
+
+    def _result(self, status: Status, reasons: Mapping[str, int]) -> Result:
+        state = self._means.ledger.study(self._found.key)
+        self._means.told(Progress(kind="study-done", case_id=self._work.case_id, text=status.value))
+        failed = self._error if status in {Status.FAILED, Status.INCOMPLETE} else None
+        return Result(
+            found=self._found,
+            status=status,
+            case_id=self._work.case_id,
+            state=state,
+            received=len(self._work.settled),
+            transports=tuple(self._used),
+            reasons=reasons,
+            error=str(failed) if failed else None,
+            exit_code=_exit_code(status, failed),
+            duration_s=time.monotonic() - self._began,
+        )
+
+    def _status(self, order: Order, now: StudyState) -> Status:
+        accounted = now.stored + now.held + now.excluded
+        if now.missing:
+            return self._status_of_gap(now)
+        if now.held:
+            return Status.HELD
+        if now.expected is None:
+            return self._status_unknown(now)
+        if order.counted is not None and accounted < order.counted:
+            return Status.UNVERIFIED
+        return Status.CHANGED if self._unlisted else Status.OK
+
+    def _status_of_gap(self, now: StudyState) -> Status:
+        if self._means.stop.is_set():
+            return Status.INTERRUPTED
+        if self._last_code == "offline":
+            return Status.OFFLINE
+        return Status.INCOMPLETE if now.stored or now.held else Status.FAILED
+
+    def _status_unknown(self, now: StudyState) -> Status:
+        """Nobody knows how many there should be: never "ok"."""
+        if self._means.stop.is_set():
+            return Status.INTERRUPTED
+        return Status.FAILED if self._error is not None and not now.stored else Status.UNVERIFIED
+
+    @property
+    def _unlisted(self) -> int:
+        return sum(sink.unlisted for sink in self._sinks)
+
+    def _why(self, order: Order, now: StudyState) -> dict[str, int]:
+        """Counts per reason code: of what is held or excluded, of what is missing, of what is odd."""
+        counts = Counter(self._means.ledger.codes(self._found.key))
+        if now.missing:
+            code = "interrupted" if self._means.stop.is_set() else self._last_code or "not-sent"
+            counts[code] += now.missing
+        for sink in self._sinks:
+            counts.update({code: n for code, n in sink.counts.items() if code != "received"})
+        if order.counted is not None and order.counted > now.stored + now.held + now.excluded and not now.missing:
+            counts["counts-differ"] += order.counted - (now.stored + now.held + now.excluded)
+        return {code: count for code, count in sorted(counts.items()) if count}
+
+    def _facts(self, now: StudyState) -> StudyFacts | None:
+        """The study as released, from what was stored now and what the ledger had before."""
+        facts = self._work.facts
+        if not facts or not now.stored:
+            return None
+        modalities = {str(fact["modality"]) for fact in facts} | set(now.modality.split(","))
+        first = min(facts, key=lambda fact: str(fact["instance_uid"]))
+        return StudyFacts(
+            study_uid=str(first["study_uid"]),
+            study_date=str(first["study_date"]),
+            modality=",".join(sorted(modalities - {""})),
+            description=str(first["study_description"]),
+            path=_common(outcome.path for outcome in self._work.settled.values() if outcome.path),
+        )
+
+
+_WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})
+
+#: Verdicts that a waiver can accept.
+GAPS = frozenset(
+    {
+        Status.INCOMPLETE,
+        Status.UNVERIFIED,
+        Status.CHANGED,
+        Status.OFFLINE,
+        Status.HELD,
+        Status.FAILED,
+        Status.NOT_FOUND,
+    }
+)
+
+_FINE = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED, Status.DRY_RUN})
+
+
+def _exit_code(status: Status, error: FerryError | None) -> int:
+    if status in _FINE:
+        return 0
+    if status is Status.INTERRUPTED:
+        return InterruptedRun.exit_code
+    return error.exit_code if status is Status.FAILED and error is not None else HeldError.exit_code
+
+
+def _common(paths: Iterable[str]) -> str:
+    """The folder that all files of a study lie in; "" when that is the root."""
+    parents = {str(PurePosixPath(path).parent) for path in paths}
+    return "" if not parents or "." in parents else os.path.commonpath(parents)
