@@ -625,7 +625,7 @@ def rle(study: Iterable[Dataset]) -> list[Dataset]:
 def _packaged(name: str) -> Dataset:
     path = get_testdata_file(PACKAGED.get(name, name), download=False)
     if not isinstance(path, str | Path):
-        raise FileNotFoundError(f"pydicom does not ship {name!r}")  # noqa: TRY004 - it is a file that is missing
+        raise FileNotFoundError(f"pydicom does not ship {name!r}")
     return dcmread(path)
 
 
@@ -673,11 +673,7 @@ def compressed_study(
 
 
 #: Image Pixel Module and what goes with it (PS3.3 C.7.6.3).
-_PIXEL_MODULE: Final = (
-    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
-    "BitsStored HighBit PixelRepresentation LossyImageCompression LossyImageCompressionRatio "
-    "LossyImageCompressionMethod RescaleIntercept RescaleSlope PixelData"
-).split()
+_PIXEL_MODULE: Final = ["SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod", "RescaleIntercept", "RescaleSlope", "PixelData"]
 
 
 def _transplant(ds: Dataset, pixels: Dataset) -> None:

@@ -1,0 +1,88 @@
+"""An archive inside this process that behaves, or misbehaves to order, over DIMSE and DICOMweb on 127.0.0.1.
+
+>>> from pacsferry.testing.samples import ct_study
+>>> with Simulator(ct_study(slices=2, rows=16, columns=16), faults=["drop:nth=2,times=1"]) as sim:
+...     print(sim.host, sim.ae_title, sim.dicomweb_url.startswith("http://127.0.0.1:"))
+127.0.0.1 SIM True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from .dimse import DimseServer
+from .faults import FAULTS, Fault, FaultKind, Faults
+from .holdings import Given, Holdings, Stored
+from .journal import Asked, Journal
+from .web import WebServer
+
+__all__ = ["FAULTS", "Asked", "Fault", "FaultKind", "Faults", "Holdings", "Journal", "Simulator", "Stored"]
+
+
+class Simulator:
+    """Serves ``objects`` (data sets, PS3.10 bytes or paths) until it is closed.
+
+    It starts at once, on free ports unless told otherwise, and knows no AE but those registered. ``log`` has what it
+    was asked and what it sent, ``faults`` what it does wrong now; both may be used from any thread while it runs.
+    """
+
+    def __init__(
+        self,
+        objects: Iterable[Given] = (),
+        *,
+        faults: Iterable[Fault | str] = (),
+        ae_title: str = "SIM",
+        host: str = "127.0.0.1",
+        dimse_port: int = 0,
+        http_port: int = 0,
+    ) -> None:
+        self.host, self.ae_title = host, ae_title
+        self.faults, self.log, self.holdings = Faults(faults), Journal(), Holdings(objects)
+        self._dimse = DimseServer(self.holdings, self.faults, self.log, ae_title=ae_title, host=host, port=dimse_port)
+        try:
+            self._web = WebServer(self.holdings, self.faults, self.log, host=host, port=http_port)
+        except OSError:
+            self._dimse.close()
+            raise
+        self._closed = False
+
+    @property
+    def dimse_port(self) -> int:
+        """Where C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE are answered."""
+        return self._dimse.port
+
+    @property
+    def http_port(self) -> int:
+        """Where QIDO-RS and WADO-RS are answered."""
+        return self._web.port
+
+    @property
+    def dicomweb_url(self) -> str:
+        """The root of the DICOMweb service."""
+        return self._web.url
+
+    def register(self, ae_title: str, host: str, port: int) -> None:
+        """Let C-MOVE send to ``ae_title``; any other destination is answered with 0xA801."""
+        self._dimse.destinations[ae_title] = (host, port)
+
+    def add(self, *objects: Given) -> None:
+        """Take in more objects."""
+        for one in objects:
+            self.holdings.add(one)
+
+    def close(self) -> None:
+        """Stop both services; may be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._dimse.close()
+            self._web.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

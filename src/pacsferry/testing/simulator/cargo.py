@@ -1,0 +1,116 @@
+"""What a retrieval is to send, after the faults of the data have been at it; for both protocols, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from pacsferry.testing.samples import part10, uid
+
+from .faults import Spoiled
+from .holdings import Stored, store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One object to send: ``number`` counts the instances asked for from 1; an extra one is not counted."""
+
+    number: int
+    stored: Stored
+    extra: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cargo:
+    """All pieces in order, and what was left out."""
+
+    pieces: Sequence[Piece]
+    dropped: Sequence[Stored]
+
+
+def load(batch: Iterable[Stored], spoiled: Spoiled, others: Iterable[Stored]) -> Cargo:
+    """The pieces for ``batch``; ``others`` is where strangers come from."""
+    batch = list(batch)
+    strangers = [one for one in others if one.study not in {two.study for two in batch}]
+    pieces: list[Piece] = []
+    dropped: list[Stored] = []
+    for number, stored in enumerate(batch, 1):
+        if spoiled.at("drop", number):
+            dropped.append(stored)
+        else:
+            pieces += _spoil(number, stored, spoiled, strangers)
+    return Cargo(pieces=pieces, dropped=dropped)
+
+
+def _spoil(number: int, stored: Stored, spoiled: Spoiled, strangers: Sequence[Stored]) -> Iterator[Piece]:
+    stranger = spoiled.at("stranger", number)
+    if not (stranger and stranger["instead"]):
+        changed = _changed(number, stored, spoiled)
+        yield Piece(number=number, stored=changed)
+        if spoiled.at("duplicate", number):
+            yield Piece(number=number, stored=changed, extra=True)
+    if stranger:
+        odd = strangers[0] if strangers else _rewritten(stored, _as_stranger)
+        yield Piece(number=number, stored=odd, extra=not stranger["instead"])
+
+
+def _changed(number: int, stored: Stored, spoiled: Spoiled) -> Stored:
+    fault = spoiled.at("other-patient", number)
+    if fault and (fault["nth"] or number % 2 == 0):
+        stored = _rewritten(stored, _as_other_patient)
+    for name, change in _CHANGES.items():
+        if spoiled.at(name, number):
+            stored = change(stored)
+    return stored
+
+
+def _rewritten(stored: Stored, change: Callable[[Dataset], None]) -> Stored:
+    ds = dcmread(BytesIO(stored.data))
+    change(ds)
+    return store(part10(ds))
+
+
+def _as_other_patient(ds: Dataset) -> None:
+    ds.PatientID, ds.PatientName = f"{ds.get('PatientID', '')}-B", "Other^Patient"
+
+
+def _as_stranger(ds: Dataset) -> None:
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(ds, keyword, uid("stranger", ds[keyword].value))
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.PatientID, ds.PatientName, ds.AccessionNumber = "STRANGER-77", "Stranger^Unasked", "STRANGER77"
+
+
+def _as_wrong_uid(ds: Dataset) -> None:
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid("wrong", ds.SOPInstanceUID)
+
+
+def _wrong_uid(stored: Stored) -> Stored:
+    """Another SOP Instance UID inside than the protocol and the file meta group announce."""
+    changed = _rewritten(stored, _as_wrong_uid)
+    return _copy(stored, bytes(stored.data[: stored.start]) + bytes(changed.data[changed.start :]))
+
+
+def _truncated(stored: Stored) -> Stored:
+    return _copy(stored, bytes(stored.data[: stored.start + (len(stored.data) - stored.start) // 2]))
+
+
+def _copy(stored: Stored, data: bytes) -> Stored:
+    return Stored(
+        header=stored.header,
+        data=memoryview(data),
+        start=stored.start,
+        study=stored.study,
+        series=stored.series,
+        instance=stored.instance,
+        sop_class=stored.sop_class,
+        transfer_syntax=stored.transfer_syntax,
+    )
+
+
+_CHANGES: Final[Mapping[str, Callable[[Stored], Stored]]] = {"wrong-uid": _wrong_uid, "truncated-object": _truncated}
