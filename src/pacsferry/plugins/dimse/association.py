@@ -1,0 +1,287 @@
+"""Associations with one archive: opened, watched for silence, ended from outside; nothing is asked or stored here."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pynetdicom import build_context
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from pacsferry.core.archive import Archive, Dimse
+from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.model import Ping
+
+from . import driving
+from .statuses import SUCCESS, failure, trouble
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+IMPLICIT = "1.2.840.10008.1.2"
+VERIFICATION = "1.2.840.10008.1.1"
+
+#: PS3.4 C.6: information model -> (FIND, MOVE, GET).
+MODELS = {
+    "patient": {
+        "find": "1.2.840.10008.5.1.4.1.2.1.1",
+        "move": "1.2.840.10008.5.1.4.1.2.1.2",
+        "get": "1.2.840.10008.5.1.4.1.2.1.3",
+    },
+    "study": {
+        "find": "1.2.840.10008.5.1.4.1.2.2.1",
+        "move": "1.2.840.10008.5.1.4.1.2.2.2",
+        "get": "1.2.840.10008.5.1.4.1.2.2.3",
+    },
+}
+
+#: How long an archive may take to answer an association request, at most; ``timeouts.connect`` where that is longer.
+ACSE_SECONDS = 30.0
+#: A release that is not answered in this time is an abort.
+RELEASE_SECONDS = 3.0
+#: PS3.8 Table 9-21: rejections for which another try with the same titles cannot end otherwise.
+PERMANENT = 1
+
+_REJECTIONS = {
+    (1, 3): "it does not know our calling AE title",
+    (1, 7): "it does not answer to that called AE title",
+    (3, 2): "it has no free association",
+    (3, 1): "it is congested",
+}
+
+
+def dimse_of(archive: Archive, name: str) -> Dimse:
+    """The archive's DIMSE address. Raises ``ConfigError``."""
+    if archive.dimse is None:
+        raise ConfigError(f"{name} needs [archive.dimse] with host, port and ae_title")
+    return archive.dimse
+
+
+def contexts(abstract: str, *syntaxes: str) -> list[PresentationContext]:
+    """One presentation context; without syntaxes Explicit before Implicit VR Little Endian."""
+    return [build_context(abstract, list(syntaxes) or [EXPLICIT, IMPLICIT])]
+
+
+class Watch:
+    """Hangs up on an association when no byte came for ``limit`` seconds.
+
+    pynetdicom's time-outs are per message; this one is per byte. ``elsewhere`` may say when progress was last seen on
+    another connection (C-MOVE). While ``pause`` is held, we are the ones who are slow.
+    """
+
+    def __init__(self, assoc: Association, limit: float, elsewhere: Callable[[], float] = lambda: 0.0) -> None:
+        self._assoc, self._limit, self._elsewhere = assoc, limit, elsewhere
+        self._done = threading.Event()
+        self._paused = 0
+        self._since = time.monotonic()
+        self.stalled = False
+
+    def __enter__(self) -> Watch:
+        threading.Thread(target=self._run, name="pacsferry-watch", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """While we work on what was received, silence is ours."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._since = time.monotonic()
+            self._paused -= 1
+
+    def _last(self) -> float:
+        line = driving.line_of(self._assoc)
+        return max(self._since, self._elsewhere(), line.touched if line else 0.0)
+
+    def _run(self) -> None:
+        left = self._limit
+        while not self._done.wait(max(left, 0.01)):
+            left = self._limit if self._paused else self._last() + self._limit - time.monotonic()
+            if left <= 0:
+                self.stalled = True
+                driving.hang_up(self._assoc)
+                return
+
+
+@dataclass(eq=False, kw_only=True)
+class Call:
+    """An open association and what it is for."""
+
+    caller: Caller
+    assoc: Association
+    service: str
+    watch: Watch | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used."""
+        return bool(self.assoc.is_established)
+
+    def syntax(self, abstract: str) -> str | None:
+        """The transfer syntax accepted for a class; None when it was not accepted."""
+        found = (cx for cx in self.assoc.accepted_contexts if cx.abstract_syntax == abstract)
+        return next((str(cx.transfer_syntax[0]) for cx in found), None)
+
+    @contextlib.contextmanager
+    def watched(self, elsewhere: Callable[[], float] = lambda: 0.0) -> Iterator[Watch]:
+        """Watch it for silence while a request is under way."""
+        with Watch(self.assoc, self.caller.stall, elsewhere) as watch:
+            self.watch = watch
+            yield watch
+
+    def lost(self) -> TransferError:
+        """Why a request got no final response."""
+        line = driving.line_of(self.assoc)
+        if self.caller.closed:
+            return trouble(self.service, "interrupted", "ended by us")
+        if (self.watch and self.watch.stalled) or (line and line.timed_out):
+            text = f"no byte for {self.caller.stall:g} s (archive.timeouts.stall)"
+            return trouble(self.service, "stalled", text)
+        if line and line.oversized:
+            return trouble(self.service, "bad-answer", "the archive sent more in one piece than was agreed")
+        return trouble(self.service, "aborted", "the connection ended before the final response")
+
+    def end(self) -> None:
+        """Release it, or abort where the archive does not answer. Never raises."""
+        with contextlib.suppress(Exception):
+            self.assoc.acse_timeout = RELEASE_SECONDS
+            if self.assoc.is_established:
+                self.assoc.release()
+        self.drop()
+
+    def drop(self) -> None:
+        """End it at once. Never raises."""
+        driving.hang_up(self.assoc)
+        with contextlib.suppress(Exception):
+            self.assoc.abort()
+        self.caller.forget(self)
+
+
+class Caller:
+    """Opens associations to one archive, and can end all of them."""
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        driving.quiet()
+        self.name = name
+        self.dimse = dimse_of(archive, name)
+        self.timeouts = archive.timeouts
+        self.stall = archive.timeouts.stall
+        self.closed = False
+        self._ids = itertools.count(1)
+        self._calls: set[Call] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        """``AE@host:port`` of the archive."""
+        return f"{self.dimse.ae_title}@{self.dimse.host}:{self.dimse.port}"
+
+    def message_id(self) -> int:
+        """A message id that no other request of ours has now (1 to 65535)."""
+        return (next(self._ids) - 1) % 65535 + 1
+
+    def open(
+        self, service: str, wanted: Sequence[PresentationContext], *, extended: Sequence[Any] = (), handlers: Any = ()
+    ) -> Call:
+        """Open an association. Raises ``TransferError``."""
+        if self.closed:
+            raise trouble(service, "interrupted", "already closed")
+        driving.quiet()
+        entity = self._entity()
+        try:
+            assoc = entity.associate(
+                self.dimse.host,
+                self.dimse.port,
+                list(wanted),
+                ae_title=self.dimse.ae_title,
+                max_pdu=driving.MAX_PDU,
+                ext_neg=list(extended),
+                evt_handlers=[driving.on_open(self.stall), *handlers],
+            )
+        except OSError:
+            raise trouble(service, "unreachable", f"cannot find host {self.dimse.host}") from None
+        if not assoc.is_established:
+            raise self._refused(service, assoc)
+        return self._remember(Call(caller=self, assoc=assoc, service=service))
+
+    def _entity(self) -> driving.Entity:
+        entity = driving.Entity(ae_title=self.dimse.calling_ae_title)
+        entity.connection_timeout = self.timeouts.connect
+        entity.acse_timeout = max(self.timeouts.connect, min(ACSE_SECONDS, self.stall))
+        entity.dimse_timeout = None
+        entity.network_timeout = None
+        return entity
+
+    def _remember(self, call: Call) -> Call:
+        with self._lock:
+            self._calls.add(call)
+        if self.closed:
+            call.drop()
+        return call
+
+    def forget(self, call: Call) -> None:
+        """It was ended."""
+        with self._lock:
+            self._calls.discard(call)
+
+    def _refused(self, service: str, assoc: Association) -> TransferError:
+        line = driving.line_of(assoc)
+        driving.hang_up(assoc)
+        answer = assoc.acceptor.primitive
+        if line is None or not line.opened:
+            return trouble(service, "unreachable", f"cannot connect to {self.dimse.host}:{self.dimse.port}")
+        if assoc.is_rejected:
+            return _rejected(service, self.address, answer)
+        if answer is not None and answer.result == 0:
+            return trouble(service, "no-context", f"{self.address} offers none of the services asked for")
+        if line.oversized:
+            return trouble(service, "bad-answer", f"what listens at {self.address} does not speak DICOM")
+        return trouble(service, "aborted", f"{self.address} did not answer the association request")
+
+    @contextlib.contextmanager
+    def call(self, service: str, wanted: Sequence[PresentationContext], **more: Any) -> Iterator[Call]:
+        """Open an association for one use; it is released at the end, dropped after an error."""
+        call = self.open(service, wanted, **more)
+        try:
+            yield call
+        except BaseException:
+            call.drop()
+            raise
+        call.end()
+
+    def ping(self) -> Ping:
+        """C-ECHO (PS3.7 9.1.5). Raises ``TransferError``."""
+        start = time.monotonic()
+        with self.call("C-ECHO", contexts(VERIFICATION)) as call, call.watched():
+            status = call.assoc.send_c_echo().get("Status")
+            if status is None:
+                raise call.lost()
+            if status != SUCCESS:
+                raise failure("C-ECHO", status)
+        return Ping(service="C-ECHO", address=self.address, seconds=time.monotonic() - start)
+
+    def close(self) -> None:
+        """End every association; what is under way ends with an error."""
+        self.closed = True
+        with self._lock:
+            calls = list(self._calls)
+        for call in calls:
+            driving.hang_up(call.assoc)
+
+
+def _rejected(service: str, address: str, answer: Any) -> TransferError:
+    """PS3.8 9.3.4: source and reason of a rejection."""
+    result, source, diagnostic = (getattr(answer, name, 0) for name in ("result", "result_source", "diagnostic"))
+    why = _REJECTIONS.get((source, diagnostic), f"source {source}, reason {diagnostic}")
+    return trouble(
+        service, "refused-association", f"{address} rejected the association: {why}", retryable=result != PERMANENT
+    )

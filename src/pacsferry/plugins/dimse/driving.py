@@ -1,0 +1,406 @@
+"""How pynetdicom is driven: silent, hung up from outside, progress seen byte by byte, no waiting in polls.
+
+All that depends on the inside of pynetdicom stands here, and a test holds it against the installed version. Nothing is
+patched for the whole process: each association is changed on its own, and keeps the stock behaviour where the library
+looks different (``fits``). Nothing here reads an object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from socketserver import TCPServer
+from typing import Any, cast
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+#: What we advertise as the longest P-DATA PDU that we take. Larger ones were not faster (field notes 3.1).
+MAX_PDU = 131_072
+#: Longest PDU before an association is established: 128 contexts with all their syntaxes need some 200 kB.
+MAX_NEGOTIATION = 1 << 20
+#: Peers that count the PDU header in, or a PDV header more, are not worth an abort.
+_SLACK = 64
+#: How long the reactor sleeps when nobody rings; it also looks at its timers then.
+_NAP_MS = 50
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+_P_DATA = 0x04
+_PDV_HEAD = struct.Struct(">LBB")
+
+#: The names of pynetdicom that are replaced on instances; when one is missing, nothing is replaced.
+_REACTOR = (
+    "_is_transport_event",
+    "_process_recv_primitive",
+    "_read_pdu_data",
+    "run_reactor",
+    "to_provider_queue",
+    "_recv_pdu",
+    "event_queue",
+    "state_machine",
+)
+
+
+def quiet() -> None:
+    """Keep pynetdicom and pydicom from logging anything: their messages quote identifiers, even at INFO."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.STORE_RECV_CHUNKED_DATASET = False
+    for name in ("pynetdicom", "pydicom"):
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False
+        logger.setLevel(logging.CRITICAL + 1)
+
+
+def fits(dul: DULServiceProvider) -> bool:
+    """Whether this pynetdicom has what the faster reactor builds on."""
+    return all(hasattr(dul, name) for name in _REACTOR) and hasattr(select, "poll")
+
+
+class Line(AssociationSocket):
+    """The socket of one association: bounded reads, the time of the last byte, and whether we timed out.
+
+    ``touched`` is the monotonic time of the last byte in either direction. ``opened`` says that TCP connected.
+    """
+
+    touched: float
+    opened: bool
+    timed_out: bool
+    oversized: bool
+
+    @classmethod
+    def adopt(cls, wire: AssociationSocket) -> Line:
+        """Turn a stock socket wrapper into one of these."""
+        wire.__class__ = cls
+        line = cast("Line", wire)
+        line.touched = time.monotonic()
+        line.opened = line.timed_out = line.oversized = False
+        return line
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; the stock method uses select(), which ends at 1024 descriptors."""
+        if self.socket is None or not self._is_connected:
+            return False
+        try:
+            return readable(self.socket)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Exactly ``nr_bytes``, or fewer at the end of the stream. Raises OSError for a PDU longer than agreed."""
+        limit = MAX_PDU + _SLACK if self.assoc.is_established else MAX_NEGOTIATION
+        if nr_bytes > limit:
+            self.oversized = True
+            raise ConnectionAbortedError("PDU longer than agreed")
+        buffer = bytearray(nr_bytes)
+        got = self.fill(memoryview(buffer))
+        del buffer[got:]
+        return buffer
+
+    def fill(self, view: memoryview) -> int:
+        """Read until ``view`` is full or the stream ends; how many bytes came."""
+        got = 0
+        sock = cast("socket.socket", self.socket)
+        try:
+            _acknowledge(sock)
+            while got < len(view):
+                count = sock.recv_into(view[got:])
+                if not count:
+                    break
+                got += count
+                self.touched = time.monotonic()
+        except TimeoutError:
+            self.timed_out = True
+            raise
+        return got
+
+    def send(self, bytestream: bytes) -> None:
+        """Send all of it; the stock method turns failures into a closed connection."""
+        super().send(bytestream)
+        self.touched = time.monotonic()
+
+
+def _acknowledge(sock: socket.socket) -> None:
+    """Acknowledge at once (Linux): an archive without TCP_NODELAY waits 40 ms for it before each small answer."""
+    if _QUICKACK is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+def readable(sock: socket.socket) -> bool:
+    """Whether ``sock`` has data, or has ended. Raises OSError or ValueError for a closed one."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def line_of(assoc: Association) -> Line | None:
+    """The line of an association, if it was made here."""
+    wire = assoc.dul.socket
+    return wire if isinstance(wire, Line) else None
+
+
+def hang_up(assoc: Association) -> None:
+    """End an association from any thread: whoever waits on its socket returns at once."""
+    sock = getattr(assoc.dul.socket, "socket", None)
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def on_open(stall: float) -> tuple[Any, Callable[[Any], None]]:
+    """A handler for new connections: no read or write may stall for longer, and dead peers are noticed by TCP.
+
+    pynetdicom itself makes the socket blocking again after connecting, and then hangs in the middle of a PDU.
+    """
+
+    def opened(event: Any) -> None:
+        sock = event.assoc.dul.socket.socket
+        sock.settimeout(stall)
+        for level, name, value in (
+            (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+            (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+            (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),
+            (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 20),
+        ):
+            with contextlib.suppress(OSError, AttributeError):
+                sock.setsockopt(level, getattr(socket, name), value)
+        if (line := line_of(event.assoc)) is not None:
+            line.opened = True
+            line.touched = time.monotonic()
+
+    return (evt.EVT_CONN_OPEN, opened)
+
+
+class _Doorbell:
+    """A pipe that wakes the reactor when another thread has something to send."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self._closed = False
+
+    def ring(self) -> None:
+        if not self._closed:
+            with contextlib.suppress(OSError):
+                os.write(self._write, b"!")
+
+    def wait(self, sock: socket.socket) -> None:
+        """Until ``sock`` can be read, somebody rings, or the nap is over."""
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        poller.register(self._read, select.POLLIN)
+        for descriptor, _ in poller.poll(_NAP_MS):
+            if descriptor == self._read:
+                with contextlib.suppress(OSError):
+                    os.read(self._read, 4096)
+
+    def close(self) -> None:
+        self._closed = True
+        os.close(self._read)
+        os.close(self._write)
+
+
+def tune(assoc: Association) -> None:
+    """Guard and quicken one association before its threads start."""
+    Line.adopt(cast("AssociationSocket", assoc.dul.socket))
+    assoc._target = _silently(assoc, assoc.run_reactor)  # type: ignore[attr-defined]
+    dul = assoc.dul
+    dul.daemon = True
+    stock = dul.run_reactor
+    if not fits(dul):
+        dul._target = _silently(assoc, stock, last=True)  # type: ignore[attr-defined]
+        return
+
+    def run() -> None:
+        bell = _Doorbell()
+        try:
+            _quicken(dul, bell)
+            stock()
+        finally:
+            bell.close()
+
+    dul._target = _silently(assoc, run, last=True)  # type: ignore[attr-defined]
+
+
+def _silently(assoc: Association, run: Callable[[], None], *, last: bool = False) -> Callable[[], None]:
+    """Run a thread of pynetdicom: what a hostile peer makes it raise is not printed, and nobody waits for ever."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except Exception:
+            assoc.is_aborted, assoc.is_established, assoc._kill = True, False, True
+            hang_up(assoc)
+        finally:
+            if last:  # wakes a thread that waits for a message that will never come
+                assoc.dimse.msg_queue.put((None, None))
+
+    return guarded
+
+
+def _quicken(dul: DULServiceProvider, bell: _Doorbell) -> None:
+    """Let the reactor sleep on the socket and the bell instead of polling, and read P-DATA without needless copies."""
+    dul.to_provider_queue.put = _ringing(dul.to_provider_queue.put, bell)  # type: ignore[method-assign]
+    dul._is_transport_event = _waiting(dul, bell)  # type: ignore[method-assign]
+    dul._read_pdu_data = _reading(dul)  # type: ignore[method-assign]
+
+
+def _ringing(put: Callable[..., None], bell: _Doorbell) -> Callable[..., None]:
+    def ringing(*args: Any, **kwargs: Any) -> None:
+        put(*args, **kwargs)
+        bell.ring()
+
+    return ringing
+
+
+def _waiting(dul: DULServiceProvider, bell: _Doorbell) -> Callable[[], bool]:
+    stock = dul._is_transport_event
+
+    def waiting() -> bool:
+        line = cast("Line", dul.socket)
+        if line.socket is None or not line._is_connected or dul.state_machine.current_state == "Sta13":
+            return stock()
+        if not line.ready:
+            with contextlib.suppress(OSError, ValueError):  # closed meanwhile: the stock code finds out
+                bell.wait(line.socket)
+            if dul._process_recv_primitive():
+                return True
+        return stock()
+
+    return waiting
+
+
+def _reading(dul: DULServiceProvider) -> Callable[[], None]:
+    """Read a PDU; a fragment in the middle of a data set goes straight into its buffer."""
+    stock = dul._read_pdu_data
+    scratch = memoryview(bytearray(MAX_PDU + _SLACK))
+
+    def reading() -> None:
+        line = cast("Line", dul.socket)
+        if dul.state_machine.current_state != "Sta6":
+            stock()
+            return
+        try:
+            head = line.recv(6)
+        except OSError:
+            dul.event_queue.put("Evt17")
+            return
+        if len(head) == 6 and head[0] == _P_DATA:
+            _read_p_data(dul, line, scratch, int.from_bytes(head[2:], "big"))
+        else:
+            _replay(dul, line, head)
+
+    return reading
+
+
+def _read_p_data(dul: DULServiceProvider, line: Line, scratch: memoryview, length: int) -> None:
+    if length > len(scratch):
+        line.oversized = True
+        dul.event_queue.put("Evt19")
+        return
+    body = scratch[:length]
+    try:
+        whole = line.fill(body) == length
+    except OSError:
+        whole = False
+    if not whole:
+        dul.event_queue.put("Evt17")
+    elif not _take(dul, body):
+        dul.event_queue.put("Evt19")
+
+
+def _take(dul: DULServiceProvider, body: memoryview) -> bool:
+    """Hand the PDVs of one PDU to DIMSE (PS3.8 9.3.5.1); whether they were well-formed.
+
+    A P-DATA in state 6 is handed on as it comes (PS3.8 action DT-2), so the state machine is not asked.
+    """
+    pos, dimse = 0, dul.assoc.dimse
+    while pos < len(body):
+        if len(body) - pos < _PDV_HEAD.size:
+            return False
+        size, context, control = _PDV_HEAD.unpack_from(body, pos)
+        end = pos + 4 + size
+        if size < 2 or end > len(body):
+            return False
+        message = dimse.message
+        if not control & 0b11 and message is not None and message.data_set is not None:
+            message.data_set.write(body[pos + 6 : end])
+        else:
+            primitive = P_DATA()
+            primitive.presentation_data_value_list.append((context, bytes(body[pos + 5 : end])))
+            dimse.receive_primitive(primitive)
+        pos = end
+    return True
+
+
+def _replay(dul: DULServiceProvider, line: Line, head: bytearray) -> None:
+    """Let the stock code read a PDU whose first bytes were already taken."""
+    stock_recv = line.recv
+    pending = [bytes(head)]
+
+    def recv(nr_bytes: int) -> bytearray:
+        return bytearray(pending.pop()) if pending else stock_recv(nr_bytes)
+
+    line.recv = recv  # type: ignore[method-assign]
+    try:
+        type(dul)._read_pdu_data(dul)
+    finally:
+        del line.recv  # type: ignore[attr-defined]
+
+
+class Entity(AE):
+    """An application entity whose associations are tuned."""
+
+    def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> AssociationSocket:
+        wire = super()._create_socket(assoc, address, tls_args)
+        assoc.set_socket(wire)
+        tune(assoc)
+        assoc.dul.socket = None  # the caller sets it
+        return wire
+
+
+class Handler(RequestHandler):
+    """Makes the association of an incoming connection, tuned."""
+
+    def _create_association(self) -> Association:
+        assoc = super()._create_association()
+        tune(assoc)
+        return assoc
+
+
+class Server(ThreadedAssociationServer):
+    """Listens; ``admit`` decides on a peer's address before a byte is read. It prints nothing."""
+
+    daemon_threads = True
+    request_queue_size = 64
+    admit: Callable[[str], bool]
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether to talk to that address at all."""
+        return self.admit(str(client_address[0]))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """The stock method prints a traceback."""
+
+    def stop(self) -> None:
+        """Stop listening; associations go on. Must not be called from the thread that serves."""
+        TCPServer.shutdown(self)
+        self.server_close()

@@ -1,0 +1,177 @@
+"""C-FIND as a finder: every answer or an error, never a part of them; nothing is cached."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from pacsferry.core.archive import Archive
+from pacsferry.core.errors import TransferError
+from pacsferry.core.model import Level, Match, Ping, Query
+
+from .association import MODELS, Call, Caller, contexts
+from .identifiers import IDENTITY, RETURN_KEYS, answer, identifier
+from .settings import FindSettings
+from .statuses import PENDING, SUCCESS, failure, trouble
+
+#: An association that nobody used for so long is given back; archives have few.
+IDLE_SECONDS = 5.0
+#: Earlier than any study; asked for where an archive insists on a date.
+ANY_DATE = "19000101-"
+
+
+class CFind:
+    """Finder ``c-find``. Associations are kept for a while and reused; each serves one query at a time."""
+
+    protocol = "dimse"
+
+    def __init__(self, archive: Archive, settings: FindSettings) -> None:
+        self._archive = archive
+        self._settings = settings
+        self._pool = _Pool(Caller(archive, "c-find"))
+
+    def find(self, query: Query) -> Iterator[Match]:
+        """All answers, each once. Raises ``TransferError``, and ``ConfigError`` for an unknown keyword."""
+        model, level = self._model(query.level)
+        keys = self._keys(query, level)
+        identifier(level, keys, "")  # an unknown keyword is found before anybody is asked
+        found: dict[tuple[str, ...], Match] = {}
+        for number, values in enumerate(self._pool.ask(MODELS[model]["find"], level, keys, self._archive.charset)):
+            match = Match(level=query.level, keys=values)
+            found.setdefault(_identity(match, number), match)
+        return iter(found.values())
+
+    def _model(self, level: Level) -> tuple[str, Level]:
+        """Patient queries need Patient Root, or go out as study queries where that is refused."""
+        if level is not Level.PATIENT:
+            return self._settings.model, level
+        return ("study", Level.STUDY) if self._archive.quirks.study_root_only else ("patient", level)
+
+    def _keys(self, query: Query, level: Level) -> dict[str, str]:
+        keys = dict.fromkeys((*RETURN_KEYS[query.level], *query.wants), "")
+        if level is not query.level:
+            keys["StudyInstanceUID"] = ""
+        if self._archive.quirks.requires_study_date:
+            keys["StudyDate"] = ANY_DATE
+        keys.update(query.keys)
+        return keys
+
+    def ping(self) -> Ping:
+        """C-ECHO. Raises ``TransferError``."""
+        return self._pool.caller.ping()
+
+    def close(self) -> None:
+        """End all associations."""
+        self._pool.close()
+
+
+def _identity(match: Match, number: int) -> tuple[str, ...]:
+    """What makes an answer the same as another; an answer without a UID is nobody's double."""
+    names = IDENTITY[match.level]
+    values = tuple(match.text(name) for name in names)
+    return values if match.text(_LAST_KEY[match.level]) else (str(number), "")
+
+
+_LAST_KEY = {
+    Level.PATIENT: "PatientID",
+    Level.STUDY: "StudyInstanceUID",
+    Level.SERIES: "SeriesInstanceUID",
+    Level.IMAGE: "SOPInstanceUID",
+}
+
+
+class _Pool:
+    """Associations for C-FIND that wait to be used again."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self._idle: list[tuple[str, Call, float]] = []
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def ask(self, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None) -> list[dict[str, str]]:
+        """The answers to one query. An association that was lost while it waited is replaced once."""
+        call = self._take(abstract)
+        if call is not None:
+            try:
+                return self._use(call, abstract, level, keys, charset)
+            except TransferError as err:
+                if err.code not in {"aborted", "stalled"} or self.caller.closed:
+                    raise
+        fresh = self.caller.open("C-FIND", contexts(abstract))
+        return self._use(fresh, abstract, level, keys, charset)
+
+    def _use(
+        self, call: Call, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None
+    ) -> list[dict[str, str]]:
+        try:
+            answers = list(_answers(call, abstract, level, keys, charset))
+        except BaseException:
+            call.drop()
+            raise
+        self._give_back(abstract, call)
+        return answers
+
+    def _take(self, abstract: str) -> Call | None:
+        with self._lock:
+            for entry in reversed(self._idle):
+                if entry[0] == abstract and entry[1].alive:
+                    self._idle.remove(entry)
+                    return entry[1]
+        return None
+
+    def _give_back(self, abstract: str, call: Call) -> None:
+        with self._lock:
+            self._idle.append((abstract, call, time.monotonic()))
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is None and not self.caller.closed:
+            self._timer = threading.Timer(IDLE_SECONDS, self._sweep)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _sweep(self) -> None:
+        """Release what nobody used for a while."""
+        limit = time.monotonic() - IDLE_SECONDS / 2
+        with self._lock:
+            self._timer = None
+            old = [entry for entry in self._idle if entry[2] < limit or not entry[1].alive]
+            self._idle = [entry for entry in self._idle if entry not in old]
+            if self._idle:
+                self._arm()
+        for _, call, _ in old:
+            call.end()
+
+    def close(self) -> None:
+        """Release what waits, end what works."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        for _, call, _ in idle:
+            call.end()
+        self.caller.close()
+
+
+def _answers(
+    call: Call, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None
+) -> Iterator[dict[str, str]]:
+    """The pending answers of one request; anything but success at its end is an error."""
+    syntax = call.syntax(abstract)
+    if syntax is None:
+        raise trouble("C-FIND", "no-context", "the archive accepts no query of this information model")
+    request = identifier(level, keys, syntax, charset)
+    with call.watched():
+        for status, dataset in call.assoc.send_c_find(request, abstract, msg_id=call.caller.message_id()):
+            code = status.get("Status")
+            if code in PENDING:
+                if dataset is None:
+                    raise trouble("C-FIND", "bad-answer", "an answer cannot be decoded")
+                yield answer(dataset, charset)
+            elif code is None:
+                raise call.lost()
+            elif code != SUCCESS:
+                raise failure("C-FIND", int(code))

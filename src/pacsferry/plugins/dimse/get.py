@@ -1,0 +1,185 @@
+"""C-GET as a transport: the archive sends on the association that asks; nothing listens, nothing is decoded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pynetdicom import build_context, build_role, evt
+from pynetdicom.presentation import PresentationContext
+
+from pacsferry.core.archive import Archive
+from pacsferry.core.errors import TransferError
+from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
+from pacsferry.core.ports import Sink
+
+from . import driving
+from .association import MODELS, Call, Caller, contexts
+from .contexts import Answer, Negotiation, Proposal, classes_for
+from .identifiers import identifier, retrieve_keys
+from .outcome import Outcome, run
+from .settings import GetSettings
+from .statuses import trouble
+from .storing import Intake
+
+#: UIDs in one request; longer lists exceed what some archives read (PS3.4 C.4.3.1.3.2 sets no limit).
+UIDS_PER_REQUEST = 200
+#: Associations that bring nothing new, after which an archive's failures are taken for final.
+FRUITLESS = 2
+ROUNDS = 8
+#: After "out of resources" the archive gets this long to read it.
+FAREWELL_SECONDS = 0.5
+
+
+class CGet:
+    """Transport ``c-get``. One association per request, more when instances are stored in other syntaxes."""
+
+    traits = Traits(takes=frozenset({Level.STUDY, Level.SERIES, Level.IMAGE}), protocol="dimse")
+
+    def __init__(self, archive: Archive, settings: GetSettings) -> None:
+        self._model = MODELS[settings.model]["get"]
+        self._caller = Caller(archive, "c-get")
+
+    def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
+        """Bring what is wanted. Raises ``TransferError``, and ``StoreError`` when the sink has no space."""
+        parts = list(_parts(wanted))
+        tallies = [self._fetch(part, sink) for part in parts]
+        return tallies[0] if len(tallies) == 1 else _sum(tallies)
+
+    def _fetch(self, wanted: Wanted, sink: Sink) -> Tally:
+        intake = Intake(wanted, sink)
+        negotiation = Negotiation(classes_for(wanted.sop_classes, self._caller.dimse.sop_classes))
+        first = self._round(negotiation, intake, ())
+        before = intake.count
+        if _worth_repair(first, intake):
+            self._repair(first, negotiation, intake)
+        repaired = intake.count - before
+        if first.error is not None and not repaired:
+            raise first.error
+        return first.tally(repaired)
+
+    def _repair(self, first: Outcome, negotiation: Negotiation, intake: Intake) -> None:
+        """Ask again in syntaxes that had no turn, until all came or nothing new comes."""
+        fruitless, last = 0, first
+        for _ in range(ROUNDS):
+            if negotiation.exhausted or fruitless == FRUITLESS or not _worth_repair(last, intake):
+                return
+            before = intake.count
+            try:
+                self._round(negotiation, intake, intake.missing(first.failed_uids))
+            except TransferError as err:
+                if err.code not in {"no-context", "refused-association"}:
+                    raise
+                return
+            fruitless = 0 if intake.count > before else fruitless + 1
+
+    def _round(self, negotiation: Negotiation, intake: Intake, failed: tuple[str, ...]) -> Outcome:
+        """One association: propose, ask, receive, learn."""
+        proposals = negotiation.proposals()
+        call = self._caller.open(
+            "C-GET",
+            [*contexts(self._model), *_contexts(proposals)],
+            extended=[build_role(one, scp_role=True) for one in dict.fromkeys(p.sop_class for p in proposals)],
+            handlers=[(evt.EVT_C_STORE, lambda event: _on_store(call, intake, event))],
+        )
+        try:
+            outcome = self._ask(call, intake, failed)
+        except BaseException:
+            call.drop()
+            intake.check()
+            raise
+        negotiation.learn(_answers(call, proposals), intake.delivered)
+        call.end()
+        intake.check()
+        return outcome
+
+    def _ask(self, call: Call, intake: Intake, failed: tuple[str, ...]) -> Outcome:
+        syntax = call.syntax(self._model)
+        if syntax is None:
+            raise trouble("C-GET", "not-supported", "the archive accepts no C-GET of this information model")
+        keys, level = _request(intake, failed)
+        request = identifier(level, keys, syntax)
+        with call.watched():
+            return run(call, call.assoc.send_c_get(request, self._model, msg_id=self._caller.message_id()))
+
+    def ping(self) -> Ping:
+        """C-ECHO. Raises ``TransferError``."""
+        return self._caller.ping()
+
+    def close(self) -> None:
+        """End every association."""
+        self._caller.close()
+
+
+def _on_store(call: Call, intake: Intake, event: Any) -> int:
+    if call.watch is None:
+        status = intake.store(event.request, str(event.context.transfer_syntax))
+    else:
+        with call.watch.pause():
+            status = intake.store(event.request, str(event.context.transfer_syntax))
+    if intake.error is not None:
+        driving.hang_up(call.assoc)
+    elif intake.full:
+        timer = threading.Timer(FAREWELL_SECONDS, driving.hang_up, (call.assoc,))
+        timer.daemon = True
+        timer.start()
+    return status
+
+
+def _request(intake: Intake, failed: tuple[str, ...]) -> tuple[dict[str, str], Level]:
+    """The unique keys and level: everything at first, then only what is missing where it can be named."""
+    wanted = intake.wanted
+    if wanted.instances:
+        return retrieve_keys(wanted, intake.missing(wanted.instances) or wanted.instances), Level.IMAGE
+    if failed and wanted.series and len(failed) <= UIDS_PER_REQUEST:
+        return retrieve_keys(wanted, failed), Level.IMAGE
+    return retrieve_keys(wanted), wanted.level
+
+
+def _worth_repair(outcome: Outcome, intake: Intake) -> bool:
+    expected = intake.wanted.expected
+    return outcome.some_failed and (expected is None or intake.count < expected)
+
+
+def _contexts(proposals: Sequence[Proposal]) -> list[PresentationContext]:
+    return [build_context(proposal.sop_class, list(proposal.syntaxes)) for proposal in proposals]
+
+
+def _answers(call: Call, proposals: Sequence[Proposal]) -> list[Answer]:
+    """What the archive made of each proposal; context ids follow the order of proposing, the model's being first."""
+    accepted = {context.context_id: str(context.transfer_syntax[0]) for context in call.assoc.accepted_contexts}
+    unknown = {context.context_id for context in call.assoc.rejected_contexts if context.result == 0x03}
+    return [
+        Answer(proposal=proposal, accepted=accepted.get(number), unknown_class=number in unknown)
+        for number, proposal in zip(range(3, 257, 2), proposals, strict=False)
+    ]
+
+
+def _parts(wanted: Wanted) -> Iterator[Wanted]:
+    """Long lists of instances in several requests."""
+    if len(wanted.instances) <= UIDS_PER_REQUEST:
+        yield wanted
+        return
+    for start in range(0, len(wanted.instances), UIDS_PER_REQUEST):
+        part = wanted.instances[start : start + UIDS_PER_REQUEST]
+        yield Wanted(
+            study=wanted.study,
+            series=wanted.series,
+            instances=part,
+            sop_classes=wanted.sop_classes,
+            expected=len(part),
+        )
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    def total(name: str) -> int | None:
+        values = [getattr(tally, name) for tally in tallies]
+        return None if None in values else sum(values)
+
+    return Tally(
+        completed=total("completed"),
+        failed=total("failed"),
+        warned=total("warned"),
+        code=next((tally.code for tally in tallies if tally.code), ""),
+    )

@@ -1,0 +1,234 @@
+"""Identifiers of C-FIND, C-GET and C-MOVE: text in, text out; no value is checked, logged or quoted in an error."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from pydicom import Dataset
+from pydicom.charset import decode_bytes, python_encoding
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
+
+from pacsferry.core.errors import ConfigError
+from pacsferry.core.model import Level, Wanted
+
+from .association import IMPLICIT
+
+CHARSET = "SpecificCharacterSet"
+UTF8 = "ISO_IR 192"
+LATIN1 = "ISO_IR 100"
+
+#: What is always asked for, by level: the keys that a plan, a verdict or `find` needs (PS3.4 C.6.1.1, C.6.2.1).
+PATIENT_KEYS = ("PatientID", "IssuerOfPatientID", "PatientSex", "PatientBirthDate")
+RETURN_KEYS: Mapping[Level, tuple[str, ...]] = {
+    Level.PATIENT: (
+        *PATIENT_KEYS,
+        "NumberOfPatientRelatedStudies",
+        "NumberOfPatientRelatedSeries",
+        "NumberOfPatientRelatedInstances",
+    ),
+    Level.STUDY: (
+        *PATIENT_KEYS,
+        "StudyInstanceUID",
+        "AccessionNumber",
+        "StudyDate",
+        "StudyTime",
+        "StudyDescription",
+        "ModalitiesInStudy",
+        "PatientAge",
+        "InstanceAvailability",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
+    Level.SERIES: (
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "Modality",
+        "SeriesNumber",
+        "SeriesDescription",
+        "BodyPartExamined",
+        "InstanceAvailability",
+        "NumberOfSeriesRelatedInstances",
+    ),
+    Level.IMAGE: (
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SOPInstanceUID",
+        "SOPClassUID",
+        "InstanceNumber",
+        "InstanceAvailability",
+        "AvailableTransferSyntaxUID",
+    ),
+}
+
+#: What tells two answers of a level apart. One study UID under two patients is two answers.
+IDENTITY: Mapping[Level, tuple[str, ...]] = {
+    Level.PATIENT: ("PatientID", "IssuerOfPatientID"),
+    Level.STUDY: ("StudyInstanceUID", "PatientID", "IssuerOfPatientID"),
+    Level.SERIES: ("StudyInstanceUID", "SeriesInstanceUID"),
+    Level.IMAGE: ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"),
+}
+
+_TEXT_VRS = frozenset({"SH", "LO", "ST", "LT", "UC", "UT", "PN"})  # those that SpecificCharacterSet governs
+_PLAIN_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+_NUMBERS = {
+    "US": "H",
+    "SS": "h",
+    "UL": "I",
+    "SL": "i",
+    "UV": "Q",
+    "SV": "q",
+    "FL": "f",
+    "FD": "d",
+}
+_DELIMITERS = {ord(c) for c in "\r\n\t\f\\^="}
+
+
+def identifier(level: Level, keys: Mapping[str, str], syntax: str, charset: str | None = None) -> Dataset:
+    """The Identifier of a request, already encoded element by element for ``syntax`` (a little endian one).
+
+    ``keys`` maps keywords to text, empty for a return key. ``charset`` is what the archive speaks; without it the
+    smallest that can say the values. Raises ``ConfigError`` for a keyword that is none.
+    """
+    terms = _charset_for(keys, charset)
+    values = {"QueryRetrieveLevel": level.value, **keys}
+    if terms:
+        values[CHARSET] = terms
+    implicit = syntax == IMPLICIT
+    dataset = Dataset()
+    dataset.set_original_encoding(is_implicit_vr=implicit, is_little_endian=True, character_encoding=None)
+    raw = (_raw(keyword, text, terms, implicit=implicit) for keyword, text in values.items())
+    # Set without parsing: pydicom would warn about values, and quote them.
+    dataset._dict = {element.tag: element for element in sorted(raw, key=lambda element: element.tag)}
+    return dataset
+
+
+def retrieve_keys(wanted: Wanted, instances: tuple[str, ...] | None = None) -> dict[str, str]:
+    """The unique keys of a C-GET or C-MOVE request."""
+    named = wanted.instances if instances is None else instances
+    keys = {"StudyInstanceUID": wanted.study}
+    if wanted.series:
+        keys["SeriesInstanceUID"] = wanted.series
+    if named:
+        keys["SOPInstanceUID"] = "\\".join(named)
+    return keys
+
+
+def _raw(keyword: str, text: str, terms: str, *, implicit: bool) -> RawDataElement:
+    number = tag_for_keyword(keyword)
+    if number is None:
+        raise ConfigError(f"{keyword} is not a DICOM keyword", hint="see PS3.6 for the keywords, for example StudyDate")
+    tag = Tag(number)
+    vr = dictionary_VR(tag).split(" ")[0]
+    value = _encoded(text, vr, terms)
+    return RawDataElement(tag, vr, len(value), value, 0, implicit, True)  # noqa: FBT003 - a named tuple of pydicom
+
+
+def _charset_for(keys: Mapping[str, str], charset: str | None) -> str:
+    """The SpecificCharacterSet to send; empty where ASCII is enough."""
+    text = "".join(value for keyword, value in keys.items() if keyword != CHARSET)
+    if text.isascii():
+        return ""
+    for terms in filter(None, (charset, LATIN1)):
+        if _fits(text, terms):
+            return terms
+    return UTF8
+
+
+def _fits(text: str, terms: str) -> bool:
+    try:
+        text.encode(_encoding(terms))
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _encoding(terms: str) -> str:
+    return str(python_encoding.get(terms.split("\\", maxsplit=1)[0], "latin-1"))
+
+
+def _encoded(text: str, vr: str, terms: str) -> bytes:
+    if vr in _NUMBERS:
+        return _packed(text, _NUMBERS[vr])
+    encoding = _encoding(terms) if vr in _TEXT_VRS and terms else "utf-8"
+    value = text.encode(encoding, errors="replace")
+    return value + (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+
+
+def _packed(text: str, kind: str) -> bytes:
+    try:
+        parts = [float(part) if kind in "fd" else int(part) for part in text.split("\\") if part.strip()]
+        return struct.pack(f"<{len(parts)}{kind}", *parts)
+    except (ValueError, struct.error):
+        raise ConfigError("a query key wants a number") from None
+
+
+def answer(dataset: Dataset, charset: str | None = None) -> dict[str, str]:
+    """Keyword to text of one C-FIND answer; several values stay joined by a backslash. Never raises for a value.
+
+    ``charset`` overrides what the answer says of itself.
+    """
+    terms = (charset or _text_of(dataset, CHARSET)).split("\\")
+    encodings = [str(python_encoding.get(term.strip(), "")) for term in terms]
+    # Past pydicom's parser, which warns about values and quotes them.
+    return dict(_pairs(dataset._dict.values(), encodings))
+
+
+def _pairs(elements: Iterable[Any], encodings: list[str]) -> Iterator[tuple[str, str]]:
+    for element in elements:
+        keyword = keyword_for_tag(element.tag)
+        text = _decoded(element, encodings) if keyword else None
+        if text is not None:
+            yield keyword, text
+
+
+def _text_of(dataset: Dataset, keyword: str) -> str:
+    element = dataset._dict.get(cast("BaseTag", Tag(keyword)))
+    return "" if element is None else _decoded(element, [""]) or ""
+
+
+def _decoded(element: Any, encodings: list[str]) -> str | None:
+    value, vr = element.value, element.VR or _dictionary_vr(element.tag)
+    if value is None:
+        return ""
+    if not isinstance(value, bytes):
+        return None  # a sequence, which no finder asks for
+    if vr in _NUMBERS:
+        return _unpacked(value, _NUMBERS[vr])
+    if vr in _TEXT_VRS:
+        return _decode_text(value, encodings).rstrip(" \0")
+    return value.decode("latin-1").strip(" \0") if vr in _PLAIN_VRS else None
+
+
+def _dictionary_vr(tag: BaseTag) -> str:
+    try:
+        return dictionary_VR(tag).split(" ")[0]
+    except KeyError:
+        return "UN"
+
+
+def _unpacked(value: bytes, kind: str) -> str | None:
+    size = struct.calcsize(f"<{kind}")
+    if len(value) % size:
+        return None
+    return "\\".join(str(number) for number in struct.unpack(f"<{len(value) // size}{kind}", value))
+
+
+def _decode_text(value: bytes, encodings: list[str]) -> str:
+    """By the character sets named, then as UTF-8, then as Latin-1, which always succeeds."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii")
+    if b"\x1b" in value:
+        try:
+            return decode_bytes(value, [name or "iso8859" for name in encodings], _DELIMITERS)
+        except Exception:
+            return value.decode("latin-1")
+    for encoding in (encodings[0], "utf-8"):
+        try:
+            return value.decode(encoding) if encoding else value.decode("utf-8")
+        except (UnicodeError, LookupError):
+            continue
+    return value.decode("latin-1")
