@@ -51,7 +51,7 @@ class Simulator:
     @property
     def dimse_port(self) -> int:
         """Where C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE are answered."""
-        return self._dimse.port
+        return int(self._dimse.port)
 
     @property
     def http_port(self) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from pacsferry.testing.samples import part10, uid
 
@@ -87,7 +88,7 @@ def _as_stranger(ds: Dataset) -> None:
 
 
 def _as_wrong_uid(ds: Dataset) -> None:
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid("wrong", ds.SOPInstanceUID)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(uid("wrong", ds.SOPInstanceUID))
 
 
 def _wrong_uid(stored: Stored) -> Stored:

@@ -13,8 +13,10 @@ from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
-from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pynetdicom.association import Association
@@ -41,7 +43,7 @@ _MODELS: Final[Mapping[str, tuple[str, str]]] = {
     "1.2.840.10008.5.1.4.1.2.2.2": ("c-move", "STUDY"),
     "1.2.840.10008.5.1.4.1.2.2.3": ("c-get", "STUDY"),
 }
-_QUERY_SYNTAXES: Final = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_QUERY_SYNTAXES: Final[list[str | UID]] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _NOT_KEYS: Final = ("QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "TimezoneOffsetFromUTC")
 
 SUCCESS, PENDING, CANCELLED, MISMATCH, UNABLE = 0x0000, 0xFF00, 0xFE00, 0xA900, 0xC000
@@ -63,7 +65,7 @@ class DimseServer:
         self._ae.maximum_associations = 100
         self._ae.acse_timeout, self._ae.dimse_timeout, self._ae.network_timeout = 15, 120, None
         self._ae.supported_contexts = [build_context(VERIFICATION)]
-        self._server = self._ae.start_server(
+        self._server: Any = self._ae.start_server(
             (host, 0), block=False, ae_title=ae_title, evt_handlers=[(evt.EVT_REQUESTED, self._requested)]
         )
         self._relay = Relay((host, self._server.server_address[1]), host=host, port=port)
@@ -90,7 +92,7 @@ class DimseServer:
 
     def _requested(self, event: evt.Event) -> None:
         """Before negotiation: say what is supported to this peer, and take over the requests to come."""
-        assoc = event.assoc
+        assoc: Any = event.assoc
         self._sockets = [one for one in self._sockets if one.fileno() >= 0] + [no_delay(assoc)]
         asked = self._journal.add(Asked(verb="associate", peer=str(assoc.requestor.primitive.calling_ae_title)))
         spoiled = self._faults.for_request("associate")
@@ -102,11 +104,11 @@ class DimseServer:
         assoc.acceptor.supported_contexts = self._contexts(assoc, storage=not spoiled.take("no-storage"))
         assoc._serve_request = partial(self._dispatch, assoc)  # noqa: SLF001 - see the module's docstring
 
-    def _contexts(self, assoc: Association, *, storage: bool) -> list[PresentationContext]:
+    def _contexts(self, assoc: Any, *, storage: bool) -> list[PresentationContext]:
         queries = [build_context(uid, _QUERY_SYNTAXES) for uid in _MODELS]
         if not storage:
             return [build_context(VERIFICATION), *queries]
-        gets = {uid for uid, item in assoc.requestor.role_selection.items() if item.scp_role}
+        gets = {str(uid) for uid, item in assoc.requestor.role_selection.items() if item.scp_role}
         return [build_context(VERIFICATION), *queries, *self._sending(gets), *self._receiving(gets)]
 
     def _sending(self, classes: set[str]) -> Iterable[PresentationContext]:
@@ -150,7 +152,7 @@ class DimseServer:
 
     def _echo(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         self._journal.add(Asked(verb="c-echo", peer=_peer(assoc), status=SUCCESS))
-        _respond(assoc, context, C_ECHO, request, SUCCESS)
+        _respond(assoc, context, request, SUCCESS)
 
     def _store(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         asked = self._journal.add(
@@ -163,7 +165,7 @@ class DimseServer:
             asked.status = UNABLE
         response = _response(C_STORE, request, asked.status)
         response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
-        assoc.dimse.send_msg(response, context.context_id)
+        assoc.dimse.send_msg(response, int(context.context_id or 0))
 
     def _find(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         identifier = _identifier(request, context)
@@ -173,9 +175,9 @@ class DimseServer:
             Asked(verb="c-find", level=level, peer=_peer(assoc), keys=keys, study=keys.get("StudyInstanceUID", ""))
         )
         spoiled = self._faults.for_request("c-find", asked.study, level)
-        if level not in LEVELS or (level == "PATIENT" and _MODELS[context.abstract_syntax][1] == "STUDY"):
+        if level not in LEVELS or (level == "PATIENT" and _MODELS[str(context.abstract_syntax)][1] == "STUDY"):
             asked.status = MISMATCH
-            _respond(assoc, context, C_FIND, request, MISMATCH)
+            _respond(assoc, context, request, MISMATCH)
             return
         answers = spoilt_answers(spoiled, self._holdings.find(level, keys, wants))
         fails = spoiled.take("find-fails")
@@ -184,14 +186,14 @@ class DimseServer:
                 break
             answer.QueryRetrieveLevel = level
             answer.RetrieveAETitle = self._ae.ae_title
-            _respond(assoc, context, C_FIND, request, PENDING, answer)
+            _respond(assoc, context, request, PENDING, answer)
             asked.matches += 1
         cancelled = request.MessageID in assoc.dimse.cancel_req
         asked.status = int(fails["status"]) if fails else CANCELLED if cancelled else SUCCESS
-        _respond(assoc, context, C_FIND, request, asked.status)
+        _respond(assoc, context, request, asked.status)
 
     def _retrieve(self, assoc: Association, request: Any, context: PresentationContext) -> None:
-        verb, _ = _MODELS.get(context.abstract_syntax, ("", ""))
+        verb, _ = _MODELS[str(context.abstract_syntax)]
         identifier = _identifier(request, context)
         asked = self._journal.add(_asked_for(verb, identifier, _peer(assoc)))
         spoiled = self._faults.for_request(verb, asked.study, asked.level)
@@ -263,16 +265,13 @@ def _identifier(request: Any, context: PresentationContext) -> Dataset:
 
 def _file(request: Any, context: PresentationContext) -> bytes:
     """The PS3.10 file of a C-STORE request."""
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.filewriter import write_file_meta_info
-
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = request.AffectedSOPClassUID
     meta.MediaStorageSOPInstanceUID = request.AffectedSOPInstanceUID
-    meta.TransferSyntaxUID = context.transfer_syntax[0]
-    buffer = BytesIO()
+    meta.TransferSyntaxUID = UID(context.transfer_syntax[0])
+    buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
-    return b"\0" * 128 + b"DICM" + buffer.getvalue() + request.DataSet.getvalue()
+    return b"".join((b"\0" * 128, b"DICM", buffer.getvalue(), request.DataSet.getvalue()))
 
 
 def _peer(assoc: Association) -> str:
@@ -288,15 +287,10 @@ def _response(kind: Any, request: Any, status: int) -> Any:
 
 
 def _respond(
-    assoc: Association,
-    context: PresentationContext,
-    kind: Any,
-    request: Any,
-    status: int,
-    answer: Dataset | None = None,
+    assoc: Association, context: PresentationContext, request: Any, status: int, answer: Dataset | None = None
 ) -> None:
-    response = _response(kind, request, status)
+    response = _response(type(request), request, status)
     if answer is not None:
         syntax = context.transfer_syntax[0]
         response.Identifier = BytesIO(encode(answer, syntax.is_implicit_VR, syntax.is_little_endian) or b"")
-    assoc.dimse.send_msg(response, context.context_id)
+    assoc.dimse.send_msg(response, int(context.context_id or 0))

@@ -29,14 +29,17 @@ UNIQUE: Final[Mapping[str, str]] = {
 LEVELS: Final = tuple(UNIQUE)
 
 #: Attributes of the lower levels, which a query above them does not match on (PS3.4 C.6.2.1).
-_BELOW: Final[Mapping[str, frozenset[str]]] = {
-    "SERIES": frozenset(
-        ["Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime", "BodyPartExamined", "Laterality", "ProtocolName", "PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime", "StationName", "NumberOfSeriesRelatedInstances"]
+_BELOW: Final[Mapping[str, tuple[str, ...]]] = {
+    "SERIES": (
+        "Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime",
+        "BodyPartExamined", "Laterality", "ProtocolName", "PerformedProcedureStepStartDate",
+        "PerformedProcedureStepStartTime", "StationName", "NumberOfSeriesRelatedInstances",
     ),
-    "IMAGE": frozenset(
-        "SOPInstanceUID SOPClassUID InstanceNumber ContentDate ContentTime ImageType Rows Columns NumberOfFrames".split()  # noqa: SIM905
+    "IMAGE": (
+        "SOPInstanceUID", "SOPClassUID", "InstanceNumber", "ContentDate", "ContentTime", "ImageType", "Rows",
+        "Columns", "NumberOfFrames",
     ),
-}
+}  # fmt: skip
 _UNCOMPRESSED: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 Given = Dataset | bytes | Path | str
@@ -177,7 +180,7 @@ def _entity(level: str, members: list[Stored]) -> Dataset:
 def _below(level: str, keyword: str) -> bool:
     """Whether a keyword belongs to a level below ``level``."""
     lower = LEVELS[LEVELS.index(level) + 1 :]
-    return any(keyword in _BELOW.get(one, frozenset()) for one in lower)
+    return any(keyword in _BELOW.get(one, ()) for one in lower)
 
 
 def _answer(ds: Dataset, level: str, wants: Iterable[str]) -> Dataset:

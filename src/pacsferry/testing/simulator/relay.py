@@ -111,7 +111,7 @@ class Relay:
     ) -> None:
         self._target, self._archive_is_server = target, archive_is_server
         self._listener = socket.create_server((host, port))
-        self.host, self.port = self._listener.getsockname()[:2]
+        self.host, self.port = host, int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
         self._wires: dict[int, Wire] = {}
         self._closed = False

@@ -146,20 +146,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, keys = _parsed(self.path)
         try:
-            for route, answer in self._routes():
-                found = re.fullmatch(route, path)
-                if found:
-                    answer(found, keys)
-                    return
-            self._empty(404)
+            if not self._answered(path, keys):
+                self._empty(404)
         except _Over:
             self.close_connection = True
 
-    def _routes(self) -> Iterator[tuple[str, Callable[[re.Match[str], list[tuple[str, str]]], None]]]:
+    def _answered(self, path: str, keys: list[tuple[str, str]]) -> bool:
         for route, (level, names) in _QUERIES.items():
-            yield route, lambda found, keys, it=(level, names): self._query(*it, found, keys)  # type: ignore[misc]
+            if found := re.fullmatch(route, path):
+                self._query(level, names, found, keys)
+                return True
         for route, level in _RETRIEVALS.items():
-            yield route, lambda found, keys, it=level: self._retrieve(it, found)  # type: ignore[misc]
+            if found := re.fullmatch(route, path):
+                self._retrieve(level, found)
+                return True
+        return False
 
     # --- QIDO-RS ---------------------------------------------------------------------------------------------------
 
