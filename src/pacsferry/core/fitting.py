@@ -72,8 +72,17 @@ def attempt(model: type[S], table: Mapping[str, Any]) -> tuple[S | None, list[Pr
     except ValidationError as err:
         settled = tuple(one.where[:-1] for one in problems if one.where[-1] == "use")
         others = [_explained(model, one) for one in err.errors(include_url=False, include_input=False)]
-        return None, problems + [one for one in others if not any(one.where[: len(at)] == at for at in settled)]
+        problems += [one for one in others if not any(one.where[: len(at)] == at for at in settled)]
+        return None, [one for one in problems if not _follows(one, problems)]
     return (None, problems) if problems else (value, [])
+
+
+def _follows(one: Problem, problems: Iterable[Problem]) -> bool:
+    """Whether a list is called too short only because an item of it is wrong."""
+    depth = len(one.where)
+    return one.kind == "too_short" and any(
+        len(other.where) > depth and other.where[:depth] == one.where for other in problems
+    )
 
 
 # --- what is agreed and not built yet
@@ -183,6 +192,10 @@ def _one_of(_model: type[Strict], error: ErrorDetails) -> str:
     return f"must be {error.get('ctx', {}).get('expected')}"
 
 
+def _too_short(_model: type[Strict], error: ErrorDetails) -> str:
+    return f"must have at least {error.get('ctx', {}).get('min_length')}; leave the key out to have none"
+
+
 def _constraint(error: ErrorDetails) -> str:
     """Bounds and lengths: pydantic's sentences hold the bound, never the value."""
     return error["msg"].replace("Input should be", "must be").replace("String should", "must")
@@ -193,5 +206,6 @@ _SPECIAL: Mapping[str, Callable[[type[Strict], ErrorDetails], str]] = {
     "missing": _missing,
     "tuple_type": _list,
     "literal_error": _one_of,
+    "too_short": _too_short,
     "value_error": _own_words,
 }

@@ -18,6 +18,7 @@ from pacsferry.core.errors import ConfigError
 SHIPPED = Path(__file__).parent / "sites"
 SYSTEM = Path("/etc/pacsferry/profiles")
 _LONGEST = 2**20
+_DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,21 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     if len(raw) > _LONGEST:
         raise ConfigError(f"site profile {path}: longer than {_LONGEST} bytes")
     try:
-        return tomllib.loads(raw.decode("utf-8-sig"))
+        table = tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(f"site profile {path}: this is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"site profile {path}: this is not TOML: {err}") from None
     except RecursionError:
-        raise ConfigError(f"site profile {path}: nested too deeply") from None
+        table = None
+    if table is None or not _shallow(table):
+        raise ConfigError(f"site profile {path}: nested too deeply")
+    return table
+
+
+def _shallow(table: dict[str, Any]) -> bool:
+    """Tables nested a few levels, as a profile has them; a key with thousands of dots would exhaust the stack later."""
+    level: list[Any] = [table]
+    for _ in range(_DEEPEST):
+        level = [below for one in level if isinstance(one, dict) for below in one.values()]
+    return not any(isinstance(one, dict) for one in level)

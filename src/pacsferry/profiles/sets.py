@@ -54,7 +54,7 @@ def _keys(key: str) -> list[str]:
 def _value(text: str) -> Any:
     try:
         table = tomllib.loads(f"x = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return table["x"] if len(table) == 1 else text  # a line feed in it began another key
 
