@@ -7,11 +7,8 @@ without a file is never written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -22,6 +19,7 @@ from . import ledger_chain as chain
 from . import ledger_changes as changes
 from . import ledger_leases as leases
 from . import ledger_read as look
+from . import ledger_runs as runs
 from . import ledger_schema as tables
 from . import processes
 from .errors import ConfigError
@@ -42,7 +40,6 @@ from .ledger_model import (
     StudyState,
     UndefinedStep,
 )
-from .ledger_steps import WAIVABLE
 from .ledger_store import Store, upsert
 from .model import Status, StoredInstance, Subject
 
@@ -79,19 +76,16 @@ class Ledger:
 
     def start_run(self, command: str, *, details: Mapping[str, object] = _NOTHING) -> str:
         """Note that a command starts; its id, which sorts by time."""
-        started = datetime.now(UTC)
-        name = f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z-{token_hex(4)}"
-        row = {"id": name, "command": chain.plain(command), "actor": self._actor, "started": started.isoformat()}
+        name = runs.name()
         with self._store.write() as conn:
-            conn.execute(tables.run.insert(), {**row, "details": chain.canonical(chain.checked(details))})
+            runs.start(conn, name, command, self._actor, details)
             self._event(conn, name, "run-started", object=command, details=details)
         return name
 
     def end_run(self, run: str, status: str, counts: Mapping[str, int]) -> None:
         """Note how a command ended. A run without an end was killed."""
-        values = {"ended": datetime.now(UTC).isoformat(), "status": status, "counts": chain.canonical(dict(counts))}
         with self._store.write() as conn:
-            conn.execute(tables.run.update().where(tables.run.c.id == run).values(values))
+            runs.end(conn, run, status, counts)
             self._event(conn, run, "run-ended", outcome=status, details={"counts": counts})
 
     def runs(self) -> list[Run]:
@@ -124,21 +118,14 @@ class Ledger:
 
     def typed(self, run: str, entries: Sequence[tuple[int, str]]) -> None:
         """Remember what the user typed, by request number; the text goes to the linkage table."""
-        links = [{"kind": "request", "key": f"{run}/{ordinal}", "typed": text} for ordinal, text in entries]
         with self._store.write() as conn:
-            upsert(
-                conn, tables.request, [{"run": run, "ordinal": ordinal} for ordinal, _ in entries], ["run", "ordinal"]
-            )
-            upsert(conn, tables.linkage, links, ["kind", "key"])
+            runs.typed(conn, run, entries)
             self._event(conn, run, "asked", details={"requests": len(entries)})
 
     def link_request(self, run: str, ordinal: int, studies: Sequence[str], status: Status | str) -> None:
         """Note which studies a request found, and how it ended."""
-        mine = [{"run": run, "ordinal": ordinal, "status": str(status)}]
         with self._store.write() as conn:
-            upsert(conn, tables.request, mine, ["run", "ordinal"])
-            found = [{"run": run, "ordinal": ordinal, "study_id": leases.find(conn, key).id} for key in studies]
-            upsert(conn, tables.request_study, found, ["run", "ordinal", "study_id"])
+            runs.link(conn, run, ordinal, studies, str(status))
 
     def request_rows(self, run: str | None = None) -> list[Asked]:
         """The requests of a run, or of all runs, oldest first. Identified: ``text`` is what the user typed."""
@@ -242,23 +229,17 @@ class Ledger:
         duration_s: float = 0.0,
     ) -> None:
         """Give the verdict on a study. A gap no larger than the one that was waived stays waived."""
-        why = {changes.code(code): int(count) for code, count in reasons.items()}
         with self._store.write() as conn:
-            row = leases.fenced(conn, lease)
-            verdict = status
-            if row.waived and status in WAIVABLE and look.lacking(row) + row.held <= row.waived_gap:
-                verdict = Status.WAIVED
-            used = list(dict.fromkeys([*json.loads(row.transports or "[]"), *map(chain.plain, transports)]))
-            values: dict[str, object] = {"status": verdict.value, "reasons": chain.canonical(why)}
-            values |= {"transports": json.dumps(used), "duration_s": float(duration_s), "updated": chain.now()}
-            conn.execute(
-                tables.study.update().where(tables.study.c.id == row.id).values({**values, **_released(facts)})
+            verdict, told = runs.conclude(
+                conn,
+                leases.fenced(conn, lease),
+                run,
+                status=status,
+                reasons=reasons,
+                transports=transports,
+                facts=facts,
+                duration_s=float(duration_s),
             )
-            told = {name: getattr(row, name) for name in ("expected", "stored", "held", "excluded")}
-            told |= {"missing": look.lacking(row)}
-            kept = {**told, **values, "run": run, "study_id": row.id, "transports": json.dumps(list(transports))}
-            upsert(conn, tables.result, [{name: kept[name] for name in tables.result.c.keys()}], ["run", "study_id"])  # noqa: SIM118
-            told |= {"reasons": why, "transports": [chain.plain(one) for one in transports]}
             self._event(conn, run, "concluded", object=lease.study, outcome=verdict.value, details=told)
 
     def withdraw(self, run: str, lease: Lease, code: str) -> list[str]:
@@ -285,20 +266,10 @@ class Ledger:
         if not reason.strip():
             raise ConfigError("a waiver needs a reason", hint="--reason TEXT")
         with self._store.write() as conn:
-            row = leases.find(conn, study)
-            gap = look.lacking(row) + row.held
-            if not gap and row.status not in WAIVABLE:
-                return False
-            values = {
-                "waived": reason.strip(),
-                "waived_gap": gap,
-                "status": Status.WAIVED.value,
-                "updated": chain.now(),
-            }
-            conn.execute(tables.study.update().where(tables.study.c.id == row.id).values(values))
-            told = {"missing": look.lacking(row), "held": row.held}
-            self._event(conn, run, "waived", object=study, outcome=Status.WAIVED.value, details=told)
-            return True
+            told = runs.waive(conn, study, reason.strip())
+            if told is not None:
+                self._event(conn, run, "waived", object=study, outcome=Status.WAIVED.value, details=told)
+            return told is not None
 
     # Looking
 
@@ -407,12 +378,3 @@ class Ledger:
         details: Mapping[str, object] = _NOTHING,
     ) -> None:
         chain.append(conn, run=run, actor=self._actor, action=action, object=object, outcome=outcome, details=details)
-
-
-def _released(facts: StudyFacts | None) -> dict[str, object]:
-    """The columns that facts fill; the series are the ledger's to count unless the facts know better."""
-    if facts is None:
-        return {}
-    names = ("study_uid", "study_date", "modality", "description", "path")
-    values: dict[str, object] = {name: getattr(facts, name) for name in names}
-    return values | ({"series_count": facts.series_count} if facts.series_count else {})
