@@ -157,13 +157,13 @@ class Multipart:
 
     def epilogue(self) -> None:
         """Read to the end of the body. More than a little there means that the closing boundary was none."""
-        left = MAX_EPILOGUE
         stream = self._stream
+        left = MAX_EPILOGUE - (len(stream.data) - stream.at)
         while left >= 0:
-            left -= len(stream.data) - stream.at
             stream.at = len(stream.data)
             if not stream.more():
                 return
+            left -= len(stream.data)
         _bad("it goes on after the closing boundary")
 
     def _preamble(self) -> None:

@@ -22,7 +22,7 @@ import requests
 import urllib3
 
 from pacsferry import __version__
-from pacsferry.core.archive import Archive, Dicomweb
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Ping
 from pacsferry.core.redact import quiet_loggers
@@ -74,9 +74,10 @@ class Root:
 
 def root_of(archive: Archive, service: str) -> Root:
     """The root of ``qido``, ``wado`` or ``stow``. Raises ``ConfigError`` with the key that is missing or wrong."""
-    web = archive.dicomweb or Dicomweb()
-    key = f"archive.dicomweb.{service if getattr(web, service) else 'url'}"
-    url = getattr(web, service) or web.url
+    web = archive.dicomweb
+    own = getattr(web, service, None)
+    key = f"archive.dicomweb.{service if own else 'url'}"
+    url = own or (web.url if web else None)
     if not url:
         raise ConfigError(
             f"{key} is missing", hint=f"set archive.dicomweb.url, or archive.dicomweb.{service}, to the DICOMweb root"
