@@ -20,6 +20,7 @@ from typing import Any
 
 from .core import registry, wire
 from .core.clearing import Patient, clear
+from .core.fitting import fit
 from .core.model import Facts, Framing, Head, Outcome, Source, Verdict
 from .core.places import plain
 from .core.ports import Deidentifier, Gate, Layout
@@ -27,7 +28,6 @@ from .core.pseudonyms import ProjectKeys
 from .core.redact import quiet
 from .core.selection import Rule, Selection
 from .core.staging import stage
-from .profiles.fit import fit
 
 #: What a worker may use: bytes of private memory, seconds of CPU per object plus one for so many bytes.
 MEMORY = 3 * 2**30

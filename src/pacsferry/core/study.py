@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-
 from pathlib import Path, PurePosixPath
 
 from .arrivals import ArrivalStore

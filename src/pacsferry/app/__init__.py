@@ -1,0 +1,32 @@
+"""What the command line, the console and programs can ask for: one function per command, errors as ``FerryError``."""
+
+from .loading import Loaded, LoadOptions, load, resume
+from .looking import audit, check, describe, describe_table, echo, find, status, verify_files, waive
+from .opening import plugins, site
+from .plans import Planned, plan
+from .projects import init, report
+from .wiring import Wiring, wire
+
+__all__ = [
+    "LoadOptions",
+    "Loaded",
+    "Planned",
+    "Wiring",
+    "audit",
+    "check",
+    "describe",
+    "describe_table",
+    "echo",
+    "find",
+    "init",
+    "load",
+    "plan",
+    "plugins",
+    "report",
+    "resume",
+    "site",
+    "status",
+    "verify_files",
+    "waive",
+    "wire",
+]

@@ -1,0 +1,343 @@
+"""``load`` and ``resume``: set the machinery up, let one run go, write its reports, take the machinery down."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pacsferry import clearer
+from pacsferry.core.arrivals import ArrivalStore
+from pacsferry.core.budget import Budget
+from pacsferry.core.errors import ConfigError, FerryError, StoreError
+from pacsferry.core.flow import Ladder, Limits, Naming, Outcome, Run
+from pacsferry.core.ledger import Ledger
+from pacsferry.core.ledger_model import Asked as Remembered
+from pacsferry.core.ledger_model import Owner
+from pacsferry.core.model import Level, Query, Row, Status
+from pacsferry.core.ports import Finder
+from pacsferry.core.progress import Progress, Told, silent
+from pacsferry.core.publish import Publisher
+from pacsferry.core.query import Asked
+from pacsferry.core.redact import quiet
+from pacsferry.core.status import verification
+from pacsferry.core.study import Means
+from pacsferry.core.survey import Surveyor
+from pacsferry.core.verify import sweep_staging
+from pacsferry.core.workers import ProcessWorker, Setup, Worker, WorkerPool
+from pacsferry.profiles.secrets import lines
+
+from .local import LocalWorker
+from .opening import Opened, existing, made, opened
+from .plans import saved_plan
+from .reporting import write_reports
+
+STAGING = ".staging"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How a run goes. ``workers`` None: as many as the host has processors, four at most; 0: none, in this process."""
+
+    max_studies: int | None = None
+    max_images: int | None = None
+    dry_run: bool = False
+    wait: bool = True
+    yes: bool = False
+    workers: int | None = None
+    plan_id: str | None = None
+    accept_changed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a run did, for people and programs."""
+
+    project: str
+    run: str
+    status: str
+    rows: tuple[Row, ...]
+    verification: Mapping[str, Any]
+    exit_code: int
+    error: str | None = None
+    hint: str | None = None
+    images: Path
+    private: Path
+    report: Path | None = None
+
+
+def load(
+    project: str,
+    asked: Sequence[Asked],
+    options: LoadOptions | None = None,
+    *,
+    site: str | None = None,
+    sets: Sequence[str] = (),
+    told: Told = silent,
+    stop: threading.Event | None = None,
+) -> Loaded:
+    """Retrieve, de-identify, store and account for what is asked for. Raises ``FerryError`` before any contact."""
+    options = options or LoadOptions()
+    if not asked and options.plan_id is None:
+        raise ConfigError(
+            "nothing was asked for", hint="name accession numbers, or use --file, --match or --study-date"
+        )
+    there, resolved = made(project, site, sets)
+    with opened(there, resolved, accept_changed=options.accept_changed) as work:
+        if options.plan_id is not None:
+            asked = saved_plan(work.project, options.plan_id)
+        return _run("load", work, asked, options, told, stop or threading.Event())
+
+
+def resume(
+    project: str,
+    options: LoadOptions | None = None,
+    *,
+    again: bool = False,
+    site: str | None = None,
+    sets: Sequence[str] = (),
+    told: Told = silent,
+    stop: threading.Event | None = None,
+) -> Loaded:
+    """Go on with every request of the project that is not complete; ``again`` also with what was not found."""
+    options = options or LoadOptions()
+    there, resolved = existing(project, site, sets)
+    with opened(there, resolved, accept_changed=options.accept_changed) as work:
+        asked = unfinished(work, again=again)
+        return _run("resume", work, asked, options, told, stop or threading.Event())
+
+
+_FINISHED = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED})
+
+
+def unfinished(work: Opened, *, again: bool) -> list[Asked]:
+    """The requests that are not complete, each once, numbered anew."""
+    left = (one for one in _unfinished(work.ledger) if again or one.status is not Status.NOT_FOUND)
+    return [_thawed(one.text, number) for number, one in enumerate(left, start=1)]
+
+
+def unfinished_count(ledger: Ledger) -> int:
+    """How many requests led to no complete study."""
+    return len(_unfinished(ledger))
+
+
+def _unfinished(ledger: Ledger) -> list[Remembered]:
+    return [one for one in ledger.latest_requests() if not _settled(ledger, one)]
+
+
+def _settled(ledger: Ledger, one: Remembered) -> bool:
+    states = [ledger.study(key) for key in one.studies]
+    if not states:
+        return one.status in _FINISHED
+    return all(state is not None and state.status in _FINISHED for state in states) and one.status is not None
+
+
+def frozen(asked: Asked) -> str:
+    """A request as the linkage table keeps it."""
+    said = {"typed": asked.typed, "keys": asked.query.keys, "series": asked.series, "images": asked.images}
+    return json.dumps(said, sort_keys=True)
+
+
+def _thawed(text: str, ordinal: int) -> Asked:
+    said = json.loads(text)
+    query = Query(level=Level.STUDY, keys=said["keys"])
+    return Asked(ordinal=ordinal, typed=said["typed"], query=query, series=said["series"], images=said["images"])
+
+
+# --- one run
+
+
+def _run(
+    command: str, work: Opened, asked: Sequence[Asked], options: LoadOptions, told: Told, stop: threading.Event
+) -> Loaded:
+    quiet()
+    run = work.ledger.start_run(command, details={"requests": len(asked)})
+    work.ledger.typed(run, [(one.ordinal, frozen(one)) for one in asked])
+    try:
+        outcome = _go(work, run, asked, options, told, stop)
+    except FerryError:
+        work.ledger.end_run(run, "failed", {})
+        raise
+    return _concluded(command, work, outcome)
+
+
+def _go(
+    work: Opened, run: str, asked: Sequence[Asked], options: LoadOptions, told: Told, stop: threading.Event
+) -> Outcome:
+    if not asked:
+        return Outcome(run=run, rows=(), warnings=(), exit_code=0)
+    with _machinery(work, run, options, told, stop) as (means, ladder, finder):
+        profile = work.wiring.resolved.profile
+        limits = Limits(
+            studies=options.max_studies,
+            images=options.max_images,
+            policy=None if options.yes else profile.budget.max_studies,
+        )
+        return Run(means, ladder, finder, _naming(work), limits).go(asked)
+
+
+def _naming(work: Opened) -> Naming:
+    profile = work.wiring.resolved.profile
+    patients = profile.exclude.patients
+    listed = lines(patients, work.wiring.resolved.base, "exclude.patients") if patients else ()
+    return Naming(
+        source=work.wiring.pseudonyms,
+        shuffled=profile.pseudonyms.order == "shuffled",
+        cases=work.project.settings.max_cases,
+        objections=frozenset(text.strip() for text in listed),
+    )
+
+
+@contextmanager
+def _machinery(
+    work: Opened, run: str, options: LoadOptions, told: Told, stop: threading.Event
+) -> Iterator[tuple[Means, Ladder, Finder]]:
+    """Everything that must be taken down again, in the order of need."""
+    wiring, project = work.wiring, work.project
+    profile = wiring.resolved.profile
+    _naming(work)  # a list that cannot be read stops the run before anything is contacted
+    staging = _staging(project.images)
+    with ExitStack() as stack:
+        budget = Budget(
+            work.hosts,
+            wiring.archive.name,
+            associations=profile.budget.associations,
+            batch_size=profile.budget.batch_size,
+            batch_wait=profile.budget.batch_wait,
+            stop=stop,
+        )
+        finder = wiring.finder()
+        stack.callback(finder.close)
+        ladder = Ladder(wiring.transports, work.hosts, told=_saying(told), stop=stop, wait=options.wait)
+        stack.callback(ladder.close)
+        publisher = Publisher(work.ledger, run, project.images, staging, told)
+        stack.callback(publisher.close)
+        arrivals = ArrivalStore(project.private)
+        pool = WorkerPool(_count(options.workers), _starter(work, staging, options.workers))
+        stack.callback(pool.close)
+        stack.callback(arrivals.close)
+        stack.enter_context(_ended_by(stop, ladder.close, finder.close))
+        means = Means(
+            run=run,
+            ledger=work.ledger,
+            keys=project.keys,
+            surveyor=Surveyor(
+                finder=finder,
+                keys=project.keys,
+                selection=profile.select.selection(),
+                quirks=wiring.archive.quirks,
+                per_accession=profile.pseudonyms.per == "accession",
+            ),
+            rungs=(),
+            budget=budget,
+            arrivals=arrivals,
+            pool=pool,
+            publisher=publisher,
+            images=project.images,
+            told=told,
+            stop=stop,
+            wait=options.wait,
+            how=wiring.how,
+        )
+        yield means, ladder, finder
+
+
+def _saying(told: Told) -> Callable[[str], None]:
+    return lambda text: told(Progress(kind="waiting", text=text))
+
+
+@contextmanager
+def _ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None]:
+    """What is under way ends as soon as somebody wants to stop: a fetch does not look at events by itself."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        while not finished.is_set():
+            if stop.wait(0.2):
+                for end in ends:
+                    end()
+                return
+
+    thread = threading.Thread(target=watch, name="stopper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
+
+
+def _staging(images: Path) -> Path:
+    """The folder for what has no name yet; what dead processes left there is swept."""
+    staging = images / STAGING
+    try:
+        images.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        images.mkdir(mode=0o750, exist_ok=True)
+        staging.mkdir(mode=0o700, exist_ok=True)
+        sweep_staging(images)
+    except OSError as err:
+        raise StoreError(f"{images}: cannot be written ({err.strerror})") from None
+    return staging
+
+
+def _count(workers: int | None) -> int:
+    return max(1, min(4, os.cpu_count() or 1)) if workers is None else max(1, workers)
+
+
+def _starter(work: Opened, staging: Path, workers: int | None) -> Callable[[], Worker]:
+    wiring = work.wiring
+    rules = wiring.resolved.profile.select.selection().rules
+    message = {
+        "choices": wiring.choices,
+        "secret": work.project.secret.hex(),
+        "staging": str(staging),
+        "prefix": Owner.me().tag,
+        "mode": wiring.resolved.folders.mode,
+        "group": wiring.group,
+        "select": {key: [rule.only, rule.never] for key, rule in rules.items()},
+    }
+    if workers == 0:
+        return lambda: LocalWorker(clearer.desk(message, wiring.plugins))
+    setup = Setup(message=message, digest=wiring.chosen.deidentifier.digest)
+    return lambda: ProcessWorker(setup)
+
+
+# --- its end
+
+
+def _concluded(command: str, work: Opened, outcome: Outcome) -> Loaded:
+    verified: dict[str, Any] = dict(verification(outcome.rows))
+    verified["warnings"] = [*verified["warnings"], *outcome.warnings]
+    status = _status(outcome)
+    counts = {key: value for key, value in verified.items() if isinstance(value, int) and not isinstance(value, bool)}
+    work.ledger.end_run(outcome.run, status, counts)
+    loaded = Loaded(
+        project=work.project.name,
+        run=outcome.run,
+        status=status,
+        rows=outcome.rows,
+        verification=verified,
+        exit_code=outcome.exit_code,
+        error=str(outcome.error) if outcome.error else None,
+        hint=outcome.error.hint if outcome.error else None,
+        images=work.project.images,
+        private=work.project.private,
+    )
+    if outcome.error is not None:
+        return loaded
+    warnings = write_reports(work, loaded, command=command)
+    verified = {**verified, "warnings": [*verified["warnings"], *warnings]}
+    report = work.project.images / "reports" / "report.html"
+    return replace(loaded, verification=verified, report=report if report.exists() else None)
+
+
+def _status(outcome: Outcome) -> str:
+    if outcome.exit_code == 0:
+        return "ok"
+    failed = all(row.status in {Status.FAILED, Status.NOT_FOUND} for row in outcome.rows)
+    return "failed" if failed else "incomplete"

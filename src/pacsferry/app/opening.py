@@ -1,0 +1,106 @@
+"""Open what a command works on: the site, the project, its ledger; every refusal comes before any contact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pacsferry.core import registry
+from pacsferry.core.errors import ConfigError, StoreError
+from pacsferry.core.host import state_folder
+from pacsferry.core.hostlocks import HostLeases
+from pacsferry.core.ledger import Ledger
+from pacsferry.core.project import Project, allow_release, find_project, init_project, open_project, pin_rules
+from pacsferry.core.registry import Registry
+from pacsferry.profiles.read import Resolved, resolve
+
+from .wiring import Wiring, wire
+
+VARIABLE = "PACSFERRY_SITE"
+
+
+@lru_cache(maxsize=1)
+def plugins() -> Registry:
+    """The installed plugins, looked up once per process."""
+    return registry.load()
+
+
+def site(name: str | None, sets: Sequence[str] = (), *, need_archive: bool = True) -> Resolved:
+    """The site profile of ``name``, else of PACSFERRY_SITE. Raises ``ConfigError``."""
+    chosen = name or os.environ.get(VARIABLE)
+    if not chosen:
+        raise ConfigError("no site profile was named", hint=f"say which with --site, or set {VARIABLE}")
+    return resolve(chosen, sets, need_archive=need_archive)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A project that may be worked on, and the wiring of its site."""
+
+    project: Project
+    wiring: Wiring
+    ledger: Ledger
+
+    @property
+    def hosts(self) -> HostLeases:
+        """The leases of this host."""
+        return HostLeases(state_folder() / "archives", project=self.project.name)
+
+
+def existing(name: str, site_name: str | None, sets: Sequence[str] = ()) -> tuple[Project, Resolved]:
+    """A project that is there, and its site: the one named, else the one the project was made with."""
+    chosen = site_name or os.environ.get(VARIABLE)
+    if chosen:
+        resolved = site(chosen, sets)
+        project = open_project(
+            find_project(name, private=resolved.folders.private), images=resolved.folders.images / name
+        )
+        return project, resolved
+    project = open_project(find_project(name))
+    return project, site(project.settings.site, sets)
+
+
+def existing_project(name: str, site_name: str | None, sets: Sequence[str] = ()) -> Project:
+    """A project that is there, for commands that need no archive."""
+    chosen = site_name or os.environ.get(VARIABLE)
+    private = site(chosen, sets, need_archive=False).folders.private if chosen else None
+    return open_project(find_project(name, private=private))
+
+
+def made(name: str, site_name: str | None, sets: Sequence[str], **fields: object) -> tuple[Project, Resolved]:
+    """A project that is there, or a new one of the site that is named."""
+    chosen = site_name or os.environ.get(VARIABLE)
+    if not chosen:
+        return existing(name, None, sets)
+    resolved = site(chosen, sets)
+    project = init_project(
+        resolved.folders,
+        name,
+        site=resolved.reference,
+        require=resolved.profile.policy.require,
+        exist_ok=True,
+        **fields,  # type: ignore[arg-type]
+    )
+    return project, resolved
+
+
+@contextmanager
+def opened(project: Project, resolved: Resolved, *, accept_changed: str | None = None) -> Iterator[Opened]:
+    """Wire the site, check policy and rules, open the ledger. Raises before anything is contacted."""
+    wiring = wire(resolved, plugins())
+    allow_release(project, resolved.profile.policy.require)
+    pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)
+    with Ledger.open(project.ledger_path) as ledger:
+        yield Opened(project=project, wiring=wiring, ledger=ledger)
+
+
+@contextmanager
+def ledger_of(project: Project) -> Iterator[Ledger]:
+    """The ledger of a project that has done something already. Raises ``StoreError``."""
+    if not project.ledger_path.exists():
+        raise StoreError("this project has no ledger yet", hint=f"run `pacsferry load {project.name} …` first")
+    with Ledger.open(project.ledger_path, create=False) as ledger:
+        yield ledger

@@ -1,0 +1,186 @@
+"""The composition root: site profile and registry to objects; the only place where names become objects."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pacsferry import clearer
+from pacsferry.core import registry
+from pacsferry.core.archive import Archive
+from pacsferry.core.clearing import ALWAYS
+from pacsferry.core.errors import ConfigError
+from pacsferry.core.fitting import fit
+from pacsferry.core.ports import Finder, PseudonymSource, Report, Transport, Vendor
+from pacsferry.core.registry import Registry
+from pacsferry.profiles.model import Choice
+from pacsferry.profiles.read import Resolved
+
+#: The finder that fits a transport's protocol, where [find] does not say.
+FINDERS: Mapping[str, str] = {"dimse": "c-find", "dicomweb": "qido-rs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A chosen offer with its checked settings: what ``build`` needs."""
+
+    name: str
+    offer: Any
+    settings: Any
+    where: str
+
+    def build(self, *before: object) -> Any:
+        """Make the object."""
+        return registry.resolve(self.offer.build)(*before, self.settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """Every name of a profile resolved and every setting checked. Nothing has been contacted."""
+
+    resolved: Resolved
+    plugins: Registry
+    archive: Archive
+    vendor: Vendor
+    chosen: clearer.Chosen
+    choices: Mapping[str, Any]
+    transport_parts: tuple[Part, ...]
+    finder_part: Part | None
+    pseudonyms: PseudonymSource
+    reports: tuple[tuple[str, Report], ...]
+    group: int | None = field(default=None)
+
+    def transports(self) -> list[tuple[str, Transport]]:
+        """Built anew, in the profile's order."""
+        return [(part.name, self._wrapped_transport(part.build(self.archive))) for part in self.transport_parts]
+
+    def finder(self) -> Finder:
+        """The finder that the profile names, or that fits its first transport. Raises ``ConfigError``."""
+        part = self.finder_part or self._fitting_finder()
+        finder: Finder = part.build(self.archive)
+        return self.vendor.wrap_finder(self.archive, finder) if self.vendor.wrap_finder else finder
+
+    def _wrapped_transport(self, transport: Transport) -> Transport:
+        return self.vendor.wrap_transport(self.archive, transport) if self.vendor.wrap_transport else transport
+
+    def _fitting_finder(self) -> Part:
+        protocol = self.transport_parts[0].build(self.archive).traits.protocol
+        if protocol not in FINDERS:
+            raise ConfigError(
+                f"find: missing, and no finder is known for transport {self.transport_parts[0].name!r}",
+                hint="add [find] use = …; `pacsferry plugins` lists the finders",
+            )
+        return part(self.plugins, "finder", Choice(use=FINDERS[protocol]), "find")
+
+    @property
+    def how(self) -> str:
+        """A digest of all that decides what becomes of an object."""
+        from pacsferry import __version__
+
+        said = {
+            "version": __version__,
+            "rules": self.chosen.deidentifier.digest,
+            "choices": self.choices,
+            "select": self.resolved.tables.get("select"),
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def part(plugins: Registry, kind: str, choice: Choice, where: str) -> Part:
+    """Resolve one choice. Raises ``ConfigError`` with the address of what is wrong."""
+    try:
+        offer = plugins.named(kind, choice.use)
+    except ConfigError as err:
+        raise ConfigError(f"{where}.use: {err}", hint=err.hint) from None
+    return Part(name=choice.use, offer=offer, settings=fit(offer.settings, choice.settings, where), where=where)
+
+
+def wire(resolved: Resolved, plugins: Registry) -> Wiring:
+    """Resolve every name and setting of a profile. Raises ``ConfigError``; contacts nobody."""
+    profile = resolved.profile
+    try:
+        vendor: Vendor = plugins.named("vendor", profile.archive.vendor)
+    except ConfigError as err:
+        raise ConfigError(f"archive.vendor: {err}", hint=err.hint) from None
+    choices = _choices(resolved)
+    transports = tuple(
+        part(plugins, "transport", choice, f"transport.{number}") for number, choice in enumerate(profile.transport)
+    )
+    return Wiring(
+        resolved=resolved,
+        plugins=plugins,
+        archive=profile.archive.with_quirks(vendor.quirks),
+        vendor=vendor,
+        chosen=clearer.build(plugins, choices),
+        choices=choices,
+        transport_parts=transports,
+        finder_part=part(plugins, "finder", profile.find, "find") if profile.find else None,
+        pseudonyms=part(plugins, "pseudonym source", _plain(profile.pseudonyms), "pseudonyms").build(),
+        reports=tuple(
+            (choice.use, part(plugins, "report", choice, f"report.{number}").build())
+            for number, choice in enumerate(profile.report)
+        ),
+        group=_group(profile.output.group),
+    )
+
+
+def _plain(choice: Choice) -> Choice:
+    """Only what is the plugin's own of a table that has keys of ours too."""
+    return Choice.model_validate({"use": choice.use, **choice.settings})
+
+
+def _choices(resolved: Resolved) -> dict[str, Any]:
+    """What workers rebuild by name, as JSON can carry it."""
+    profile = resolved.profile
+    added = [choice for choice in profile.gate if choice.use not in ALWAYS]
+    own = {choice.use: choice.settings for choice in profile.gate}
+    return {
+        "deidentify": [profile.deidentify.use, dict(profile.deidentify.settings)],
+        "gates": [
+            *([name, dict(own.get(name, {}))] for name in ALWAYS),
+            *([choice.use, dict(choice.settings)] for choice in added),
+        ],
+        "layout": [profile.layout.use, dict(profile.layout.settings)],
+    }
+
+
+def _group(name: str | None) -> int | None:
+    if name is None:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(f"output.group: there is no group {name!r} on this host") from None
+
+
+def problems(resolved: Resolved, plugins: Registry) -> Sequence[tuple[str, bool, str]]:
+    """One line per thing that a profile names: (address, whether it is right, what it is or what is wrong)."""
+    profile = resolved.profile
+    asked: list[tuple[str, str, Choice]] = [
+        *(("transport", f"transport.{n}", one) for n, one in enumerate(profile.transport)),
+        *((("finder", "find", profile.find),) if profile.find else ()),
+        ("anonymization profile", "deidentify", profile.deidentify),
+        ("pseudonym source", "pseudonyms", _plain(profile.pseudonyms)),
+        *(("gate", f"gate.{n}", one) for n, one in enumerate(profile.gate)),
+        ("layout", "layout", profile.layout),
+        *(("report", f"report.{n}", one) for n, one in enumerate(profile.report)),
+        ("vendor", "archive.vendor", Choice(use=profile.archive.vendor)),
+    ]
+    return [_tried(plugins, kind, where, choice, profile.archive) for kind, where, choice in asked]
+
+
+def _tried(plugins: Registry, kind: str, where: str, choice: Choice, archive: Archive) -> tuple[str, bool, str]:
+    try:
+        if kind == "vendor":
+            return where, True, plugins.named(kind, choice.use).summary
+        found = part(plugins, kind, choice, where)
+        found.build(*([archive] if kind in {"transport", "finder"} else []))
+    except ConfigError as err:
+        return where, False, str(err)
+    except Exception as err:
+        return where, False, f"{choice.use!r} cannot be built ({type(err).__name__})"
+    return where, True, f"{choice.use}: {found.offer.summary}"
