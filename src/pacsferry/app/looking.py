@@ -40,7 +40,7 @@ class CheckLine:
 def check(name: str | None, sets: Sequence[str] = ()) -> list[CheckLine]:
     """Resolve every name and setting of a profile, and where it writes. Contacts nobody."""
     from pacsferry.core.project import check_folders
-    from pacsferry.profiles.requires import problems as unmet
+    from pacsferry.profiles.requires import missing as unmet
 
     resolved = site(name, sets)
     lines = [CheckLine(where="profile", ok=True, text=" -> ".join(path.name for path in resolved.chain))]

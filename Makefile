@@ -1,0 +1,59 @@
+# One environment for everything, made on demand. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest
+
+PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools
+
+.PHONY: demo test check bench peers format pages clean
+
+# The main job on the embedded archive; the result is in ./demo.
+demo: $(VENV)/.installed
+	$(BIN)/pacsferry demo
+
+# All tests, two processes at a time. ARGS adds options, for example ARGS="tests/core -k ledger".
+test: $(VENV)/.installed-dev
+	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+
+# Linters, types, layers, generated pages.
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/pages.py --check
+
+# Rewrites the pages that are generated from code.
+pages: $(VENV)/.installed-dev
+	$(BIN)/python tools/pages.py
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Speed and memory against peers in the same run; needs `make peers`.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python tools/bench.py $(ARGS)
+
+# The real servers and tools that tests and benchmarks talk to (Debian, Ubuntu).
+peers:
+	@if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
+	$$as apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as apt-get install -q -y --no-install-recommends $(PEERS)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	|| { rm -rf $(VENV); echo "The venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) demo build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
