@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from pynetdicom import build_context
 from pynetdicom.association import Association
@@ -80,7 +80,7 @@ class Watch:
         self._since = time.monotonic()
         self.stalled = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._run, name="pacsferry-watch", daemon=True).start()
         return self
 

@@ -97,7 +97,9 @@ class Negotiation:
         """Strike what had its turn: what was refused, the first context of each class, and what was delivered."""
         first: set[str] = set()
         # DCMTK says "abstract syntax not supported" of a syntax too, so one refusal alone means nothing.
-        for sop_class in {a.proposal.sop_class for a in answers} - {a.proposal.sop_class for a in answers if not a.unknown_class}:
+        for sop_class in {a.proposal.sop_class for a in answers} - {
+            a.proposal.sop_class for a in answers if not a.unknown_class
+        }:
             self._open[sop_class] = []
         for answer in answers:
             sop_class, chosen = answer.proposal.sop_class, answer.accepted

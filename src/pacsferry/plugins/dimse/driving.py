@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - the one module that may look inside pynetdicom
 """How pynetdicom is driven: silent, hung up from outside, progress seen byte by byte, no waiting in polls.
 
 All that depends on the inside of pynetdicom stands here, and a test holds it against the installed version. Nothing is
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import select
 import socket
 import struct
@@ -20,8 +22,11 @@ from typing import Any, cast
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 #: What we advertise as the longest P-DATA PDU that we take. Larger ones were not faster (field notes 3.1).
@@ -34,6 +39,9 @@ _SLACK = 64
 _NAP_MS = 50
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+#: How long a receiving thread waits for a message before it looks for a release.
+_MESSAGE_NAP = 0.01
 
 _P_DATA = 0x04
 _PDV_HEAD = struct.Struct(">LBB")
@@ -73,12 +81,14 @@ class Line(AssociationSocket):
     """The socket of one association: bounded reads, the time of the last byte, and whether we timed out.
 
     ``touched`` is the monotonic time of the last byte in either direction. ``opened`` says that TCP connected.
+    ``owner`` is whatever the receiver knows of the connection.
     """
 
     touched: float
     opened: bool
     timed_out: bool
     oversized: bool
+    owner: Any
 
     @classmethod
     def adopt(cls, wire: AssociationSocket) -> Line:
@@ -87,6 +97,7 @@ class Line(AssociationSocket):
         line = cast("Line", wire)
         line.touched = time.monotonic()
         line.opened = line.timed_out = line.oversized = False
+        line.owner = None
         return line
 
     @property
@@ -363,7 +374,7 @@ def _replay(dul: DULServiceProvider, line: Line, head: bytearray) -> None:
     try:
         type(dul)._read_pdu_data(dul)
     finally:
-        del line.recv  # type: ignore[attr-defined]
+        del line.recv
 
 
 class Entity(AE):
@@ -378,12 +389,49 @@ class Entity(AE):
 
 
 class Handler(RequestHandler):
-    """Makes the association of an incoming connection, tuned."""
+    """Makes the association of an incoming connection, tuned; it stores objects of any class, private ones too."""
 
     def _create_association(self) -> Association:
         assoc = super()._create_association()
         tune(assoc)
+        assoc.dimse.get_msg = _waking(assoc.dimse)  # type: ignore[method-assign, assignment]
+        assoc._serve_request = _storing(assoc)  # type: ignore[method-assign, assignment]
         return assoc
+
+
+def _waking(dimse: DIMSEServiceProvider) -> Callable[[bool], Any]:
+    """Wait a moment for a message instead of asking a thousand times a second."""
+    stock = dimse.get_msg
+
+    def get_msg(block: bool = False) -> Any:
+        if block:
+            return stock(block)
+        try:
+            return dimse.msg_queue.get(timeout=_MESSAGE_NAP)
+        except queue.Empty:
+            return None, None
+
+    return get_msg
+
+
+def _storing(assoc: Association) -> Callable[[Any, int], None]:
+    """Serve C-STORE whatever the class.
+
+    pynetdicom aborts for classes that it does not know, or lets a flag of the whole process decide.
+    """
+    stock = assoc._serve_request
+
+    def serve(msg: Any, context_id: int) -> None:
+        context = assoc._accepted_cx.get(context_id)
+        if not isinstance(msg, C_STORE) or not msg.is_valid_request or context is None:
+            stock(msg, context_id)
+            return
+        try:
+            StorageServiceClass(assoc).SCP(msg, context)
+        except Exception:
+            hang_up(assoc)
+
+    return serve
 
 
 class Server(ThreadedAssociationServer):
@@ -395,6 +443,7 @@ class Server(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to talk to that address at all."""
+        del request
         return self.admit(str(client_address[0]))
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -77,7 +77,7 @@ class CGet:
     def _round(self, negotiation: Negotiation, intake: Intake, failed: tuple[str, ...]) -> Outcome:
         """One association: propose, ask, receive, learn."""
         proposals = negotiation.proposals()
-        call = self._caller.open(
+        call: Call = self._caller.open(
             "C-GET",
             [*contexts(self._model), *_contexts(proposals)],
             extended=[build_role(one, scp_role=True) for one in dict.fromkeys(p.sop_class for p in proposals)],

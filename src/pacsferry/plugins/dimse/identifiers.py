@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.charset import decode_bytes, python_encoding
@@ -98,11 +98,10 @@ def identifier(level: Level, keys: Mapping[str, str], syntax: str, charset: str 
     if terms:
         values[CHARSET] = terms
     implicit = syntax == IMPLICIT
-    dataset = Dataset()
-    dataset.set_original_encoding(is_implicit_vr=implicit, is_little_endian=True, character_encoding=None)
     raw = (_raw(keyword, text, terms, implicit=implicit) for keyword, text in values.items())
-    # Set without parsing: pydicom would warn about values, and quote them.
-    dataset._dict = {element.tag: element for element in sorted(raw, key=lambda element: element.tag)}
+    # Given as a whole, nothing is parsed: pydicom would warn about values, and quote them.
+    dataset = Dataset({element.tag: element for element in raw})
+    dataset.set_original_encoding(is_implicit_vr=implicit, is_little_endian=True, character_encoding=None)
     return dataset
 
 
@@ -124,7 +123,7 @@ def _raw(keyword: str, text: str, terms: str, *, implicit: bool) -> RawDataEleme
     tag = Tag(number)
     vr = dictionary_VR(tag).split(" ")[0]
     value = _encoded(text, vr, terms)
-    return RawDataElement(tag, vr, len(value), value, 0, implicit, True)  # noqa: FBT003 - a named tuple of pydicom
+    return RawDataElement(tag, vr, len(value), value, 0, implicit, True)
 
 
 def _charset_for(keys: Mapping[str, str], charset: str | None) -> str:
@@ -174,7 +173,7 @@ def answer(dataset: Dataset, charset: str | None = None) -> dict[str, str]:
     terms = (charset or _text_of(dataset, CHARSET)).split("\\")
     encodings = [str(python_encoding.get(term.strip(), "")) for term in terms]
     # Past pydicom's parser, which warns about values and quotes them.
-    return dict(_pairs(dataset._dict.values(), encodings))
+    return dict(_pairs(dataset.elements(), encodings))
 
 
 def _pairs(elements: Iterable[Any], encodings: list[str]) -> Iterator[tuple[str, str]]:
@@ -186,8 +185,8 @@ def _pairs(elements: Iterable[Any], encodings: list[str]) -> Iterator[tuple[str,
 
 
 def _text_of(dataset: Dataset, keyword: str) -> str:
-    element = dataset._dict.get(cast("BaseTag", Tag(keyword)))
-    return "" if element is None else _decoded(element, [""]) or ""
+    tag = Tag(keyword)
+    return _decoded(dataset.get_item(tag), [""]) or "" if tag in dataset else ""
 
 
 def _decoded(element: Any, encodings: list[str]) -> str | None:

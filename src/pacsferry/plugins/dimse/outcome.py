@@ -44,9 +44,7 @@ class Outcome:
         failed = None if self.failed is None else max(0, self.failed - repaired)
         completed = None if self.completed is None else self.completed + repaired
         bad = bool(failed) or (self.status == SOME_FAILED and not (failed == 0 and repaired))
-        return Tally(
-            completed=completed, failed=failed, warned=self.warned, code="sub-operation-failed" if bad else ""
-        )
+        return Tally(completed=completed, failed=failed, warned=self.warned, code="sub-operation-failed" if bad else "")
 
 
 def run(call: Call, responses: Any) -> Outcome:
@@ -73,8 +71,10 @@ def _counter(status: Any, name: str) -> int | None:
 
 
 def _failed_uids(dataset: Any) -> tuple[str, ...]:
-    element = None if dataset is None else dataset._dict.get(_FAILED_LIST)
-    if element is None or not isinstance(element.value, bytes):
+    if dataset is None or _FAILED_LIST not in dataset:
+        return ()
+    element = dataset.get_item(_FAILED_LIST)
+    if not isinstance(element.value, bytes):
         return ()
     uids = (part.strip(" \0") for part in element.value.decode("latin-1").split("\\"))
     return tuple(uid for uid in uids if uid)[:_LONGEST_LIST]

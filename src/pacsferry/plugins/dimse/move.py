@@ -1,0 +1,141 @@
+"""C-MOVE as a transport: the archive sends to our own receiver; its "success" is not the end, the images are."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pacsferry.core.archive import Archive
+from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
+from pacsferry.core.ports import Sink
+
+from .admission import tenant_of
+from .association import MODELS, Call, Caller, contexts
+from .identifiers import identifier, retrieve_keys
+from .outcome import Outcome, run
+from .receiver import RECEIVERS, Lease, Receiver
+from .settings import MoveSettings
+from .statuses import trouble
+
+#: How often a wait looks whether it was told to end.
+_LOOK_SECONDS = 0.25
+
+
+class CMove:
+    """Transport ``c-move``. The receiver listens from the first ``fetch`` to ``close``."""
+
+    traits = Traits(takes=frozenset({Level.STUDY, Level.SERIES, Level.IMAGE}), protocol="dimse", needs_listener=True)
+
+    def __init__(self, archive: Archive, settings: MoveSettings) -> None:
+        self._model = MODELS[settings.model]["move"]
+        self._caller = Caller(archive, "c-move")
+        if self._caller.dimse.receiver is None:
+            raise ConfigError("c-move needs [archive.dimse.receiver] with host, port and ae_title")
+        self._own = self._caller.dimse.receiver
+        self._archive, self._settings = archive, settings
+        self._tenant = tenant_of(archive, self._own, settings.calling_ae_titles, settings.connections)
+        self._receiver: Receiver | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def listens(self) -> tuple[str, int]:
+        """The address that this transport opens on first use; to be leased for the host before that."""
+        return self._own.host, self._own.port
+
+    def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
+        """Bring what is wanted, also what comes after the final response.
+
+        Raises ``TransferError``, ``StoreError``, and ``BusyError`` when another program has the port.
+        """
+        receiver = self._listening()
+        message_id = self._caller.message_id()
+        with receiver.lease(self._tenant, wanted, sink, message_id) as lease:
+            try:
+                outcome = self._ask(receiver, lease)
+            except TransferError:
+                lease.intake.check()
+                raise
+            self._await(receiver, lease, outcome)
+            lease.intake.check()
+        return outcome.tally()
+
+    def _listening(self) -> Receiver:
+        with self._lock:
+            if self._caller.closed:
+                raise trouble("C-MOVE", "interrupted", "already closed")
+            if self._receiver is None:
+                self._receiver = RECEIVERS.join(self._own.host, self._own.port, self._tenant)
+            return self._receiver
+
+    def _ask(self, receiver: Receiver, lease: Lease) -> Outcome:
+        with self._caller.call("C-MOVE", contexts(self._model)) as call:
+            outcome = self._request(call, receiver, lease)
+        if outcome.error is None:
+            return outcome
+        error = outcome.error
+        error.hint = self._tenant.hint() or error.hint
+        raise error
+
+    def _request(self, call: Call, receiver: Receiver, lease: Lease) -> Outcome:
+        syntax = call.syntax(self._model)
+        if syntax is None:
+            raise trouble("C-MOVE", "not-supported", "the archive accepts no C-MOVE of this information model")
+        wanted = lease.intake.wanted
+        request = identifier(wanted.level, retrieve_keys(wanted), syntax)
+        with call.watched(lambda: receiver.progress(lease)), _Ender(call, lease):
+            responses = call.assoc.send_c_move(request, self._own.ae_title, self._model, msg_id=lease.message_id)
+            return run(call, responses)
+
+    def _await(self, receiver: Receiver, lease: Lease, outcome: Outcome) -> None:
+        """Late images: until all came, or nothing came for ``timeouts.quiet``."""
+        ended, quiet = time.monotonic(), self._archive.timeouts.quiet
+        while not lease.intake.broken and not _complete(lease, outcome):
+            if self._caller.closed:
+                raise trouble("C-MOVE", "interrupted", "ended by us")
+            left = max(ended, receiver.progress(lease)) + quiet - time.monotonic()
+            if left <= 0:
+                return
+            receiver.wait(min(left, _LOOK_SECONDS))
+
+    def ping(self) -> Ping:
+        """C-ECHO. Raises ``TransferError``."""
+        return self._caller.ping()
+
+    def close(self) -> None:
+        """End every association, then stop listening."""
+        self._caller.close()
+        with self._lock:
+            receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            RECEIVERS.leave(receiver, self._tenant)
+
+
+class _Ender:
+    """Ends the request when what arrives cannot be taken: the archive would send for nothing."""
+
+    def __init__(self, call: Call, lease: Lease) -> None:
+        self._call, self._lease = call, lease
+        self._done = threading.Event()
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._run, name="pacsferry-ender", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        while not self._done.wait(_LOOK_SECONDS):
+            if self._lease.intake.broken:
+                self._call.drop()
+                return
+
+
+def _complete(lease: Lease, outcome: Outcome) -> bool:
+    """Whether nothing more can be awaited: all that was expected, or all that the archive says it sent and failed."""
+    came, expected = lease.intake.count, lease.intake.wanted.expected
+    if expected is not None and came >= expected:
+        return True
+    sent, failed = outcome.completed or 0, outcome.failed or 0
+    accounted = expected is None or sent + failed >= expected
+    return came > 0 and came >= sent and accounted and (expected is None or failed > 0)
