@@ -89,16 +89,14 @@ def header(data: Buffer, pos: int, dialect: Dialect) -> tuple[int, bytes, int, i
         malformed("an element is cut off")
 
 
-def skip(
-    data: Buffer, pos: int, end: int, dialect: Dialect, *, fragments: bool = False, ends: dict[int, int] | None = None
+def skip(  # noqa: C901 - one state machine is easier to check than its parts
+    data: Buffer, pos: int, end: int, dialect: Dialect, *, item: bool = False, ends: dict[int, int] | None = None
 ) -> int:
-    """The position after the sequence of undefined length whose first item stands at ``pos``.
+    """The position after the sequence (or ``item``) of undefined length whose content begins at ``pos``.
 
-    ``fragments`` says that the items are fragments of encapsulated pixel data (PS3.5 A.4), so none may have an
-    undefined length. ``ends`` remembers where each nested sequence and item of undefined length ends, so that nobody
-    has to look again.
+    ``ends`` remembers where each nested sequence and item of undefined length ends, so that nobody has to look again.
     """
-    stack: list[tuple[int, bool, Dialect]] = [(pos, True, dialect)]
+    stack: list[tuple[int, bool, Dialect]] = [(pos, not item, dialect)]
     while stack:
         start, in_sequence, dialect = stack[-1]
         tag, vr, length, value = header(data, pos, dialect)
@@ -121,8 +119,8 @@ def skip(
             if pos > end:
                 malformed("an element is longer than what holds it")
             continue
-        if fragments or len(stack) >= 2 * MAX_DEPTH:
-            (malformed if fragments else too_complex)("the depth of sequences")
+        if len(stack) >= 2 * MAX_DEPTH:
+            too_complex("the depth of sequences")
         # PS3.5 6.2.2: an element of VR UN and undefined length is a sequence in implicit VR little endian.
         stack.append((value, not in_sequence, IMPLICIT if vr == b"UN" else dialect))
         pos = value

@@ -262,6 +262,8 @@ class Draft:
     ``parts`` are the bytes of the whole PS3.10 file in order; ``header`` says which of them are header, the rest is
     bulk data passed on as it came. ``text_spans`` are (start, end) in the joined header bytes of values with a text
     VR, in ascending order. ``charset`` is the SpecificCharacterSet (PS3.3 C.12.1.1.2) of the output, values in order.
+    ``own_spans`` are spans of what the de-identifier wrote of itself and did not copy (pseudonym, new UIDs, constants),
+    so that no gate takes them for the patient's.
     """
 
     parts: Sequence[Buffer] = field(repr=False)
@@ -271,6 +273,7 @@ class Draft:
     facts: Facts
     seen: Seen
     needles: Sequence[Needle] = field(repr=False)
+    own_spans: Sequence[tuple[int, int]] = field(default=(), repr=False)
 
 
 class Outcome(enum.IntEnum):

@@ -6,6 +6,7 @@ It needs neither pydicom nor numpy, touches no value but the four UIDs and what 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from .encoding import (
@@ -90,13 +91,15 @@ def _uids(body: Buffer, dialect: Dialect) -> dict[str, str]:
     """The wanted values of the top level; the first of each counts."""
     found: dict[str, str] = {}
     pos, end = 0, len(body)
-    for _ in range(MAX_ELEMENTS):
+    for count in itertools.count():
         if pos >= end:
-            return found
+            break
+        if count == MAX_ELEMENTS:
+            too_complex("the number of elements before the series UID")
         tag, vr, length, value = header(body, pos, dialect)
         # Nothing after the series UID is of interest: whether the rest is sound is the de-identifier's business.
         if tag > _LAST:
-            return found
+            break
         if length == UNDEFINED:
             pos = skip(body, value, end, IMPLICIT if vr == b"UN" else dialect)
             continue
@@ -108,8 +111,8 @@ def _uids(body: Buffer, dialect: Dialect) -> dict[str, str]:
         elif tag in _TEXTS:
             found.setdefault(_TEXTS[tag], _text(bytes(body[value:pos])))
         if tag == _LAST:
-            return found
-    too_complex("the number of elements before the series UID")
+            break
+    return found
 
 
 def _text(raw: bytes) -> str:

@@ -1,0 +1,22 @@
+"""De-identification by the rules of PS3.15 annex E; what it cannot make safe it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...core.hookspecs import hookimpl
+from ...core.ports import Deidentifier, Offer
+from .settings import Ps315Settings
+
+
+@hookimpl
+def pacsferry_anonymization_profiles() -> Iterable[Offer[Deidentifier]]:
+    """The Basic profile of PS3.15."""
+    return [
+        Offer(
+            name="ps3.15",
+            summary="DICOM PS3.15 annex E, Basic Application Level Confidentiality Profile",
+            build="pacsferry.plugins.deid.profile:Ps315",
+            settings=Ps315Settings,
+        )
+    ]

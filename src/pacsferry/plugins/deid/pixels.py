@@ -1,0 +1,105 @@
+"""Check pixel data against its description, without decoding: cut what is too long, hold what is too short."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from dataclasses import dataclass, replace
+
+from ...core.encoding import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, Dialect, header, malformed
+from ...core.model import Buffer
+
+#: Samples per pixel that are really stored where chrominance is subsampled (PS3.3 C.7.6.3.1.2), as a ratio.
+_SUBSAMPLED = {"YBR_FULL_422": (2, 1), "YBR_PARTIAL_422": (2, 1), "YBR_PARTIAL_420": (3, 2)}
+_ARRAY_CODES = {2: "H", 4: "I", 8: "Q"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the Image Pixel module says (PS3.3 C.7.6.3); 0 where it is silent. ``bits`` is BitsAllocated."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    frames: int
+    photometric: str
+
+    def octets(self) -> tuple[int, int]:
+        """The least and the most bytes that uncompressed pixels take. Raises ``HeldError`` where nothing says."""
+        if not (self.rows and self.columns and self.bits):
+            malformed("pixel data without rows, columns or bits allocated")
+        pixels = self.rows * self.columns * (self.frames or 1)
+        most = (pixels * (self.samples or 1) * self.bits + 7) // 8
+        if self.photometric not in _SUBSAMPLED or self.samples != 3:
+            return most, most
+        number, of = _SUBSAMPLED[self.photometric]
+        return (pixels * number // of * self.bits + 7) // 8, most
+
+
+def native(value: memoryview, shape: Shape) -> tuple[memoryview, bytes]:
+    """The pixels, without what stands behind them, and one byte of padding where their number is odd.
+
+    Raises ``HeldError`` when there are too few.
+    """
+    least, most = shape.octets()
+    if len(value) < least:
+        malformed("less pixel data than rows, columns and frames ask for")
+    # Where chrominance is said to be subsampled and all samples are there, the pixels are not subsampled.
+    wanted = most if len(value) >= most else least
+    return value[:wanted], b"\0" * (wanted & 1)
+
+
+def fragments(data: memoryview, pos: int, end: int, frames: int, dialect: Dialect = EXPLICIT) -> int:
+    """Check encapsulated pixel data (PS3.5 A.4) whose first item is at ``pos``; the position after its delimiter.
+
+    Raises ``HeldError`` unless the offset table points at fragments and there is at least one for each frame.
+    """
+    starts: list[int] = []
+    table: tuple[int, int] | None = None
+    while True:
+        tag, _, length, value = header(data, pos, dialect)
+        if tag == SEQUENCE_END and not length:
+            break
+        if tag != ITEM or length == UNDEFINED or length & 1 or value + length > end:
+            malformed("a fragment of the pixel data is cut off, odd or out of place")
+        if table is None:
+            table, first = (value, value + length), value + length
+        else:
+            starts.append(pos - first)
+        pos = value + length
+    if table is None or len(starts) < max(frames, 1):
+        malformed("fewer fragments of pixel data than frames")
+    _check_offsets(data[table[0] : table[1]], set(starts))
+    return value
+
+
+def _check_offsets(table: Buffer, starts: set[int]) -> None:
+    """A Basic Offset Table that points elsewhere could hold anything."""
+    if len(table) % 4:
+        malformed("the offset table of the pixel data is damaged")
+    offsets = struct.unpack(f"<{len(table) // 4}I", table)
+    if not starts.issuperset(offsets) or list(offsets) != sorted(set(offsets)):
+        malformed("the offset table of the pixel data does not point at its fragments")
+
+
+def swapped(value: Buffer, unit: int) -> bytes:
+    """Big endian to little endian, for values of ``unit`` bytes."""
+    if unit == 1:
+        return bytes(value)
+    if len(value) % unit:
+        malformed("a binary value is cut off")
+    numbers = array(_ARRAY_CODES[unit], bytes(value))
+    numbers.byteswap()
+    return numbers.tobytes()
+
+
+def with_bits(shape: Shape, bits: int) -> Shape:
+    """The same shape with other bits per value, for pixel data of floats."""
+    return replace(shape, bits=bits)
+
+
+def little(value: memoryview, vr: bytes, bits: int) -> bytes:
+    """Pixels of a big endian object in little endian (PS3.5 A.3, retired): OB has no byte order."""
+    unit = 1 if vr == b"OB" else max(2, bits // 8)
+    return swapped(value, unit if unit in _ARRAY_CODES else 2)

@@ -1,0 +1,194 @@
+"""Turn rules into steps: what the splice engine does on meeting a tag, looked up once and kept."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import NamedTuple
+
+from ...core.encoding import LONG_VRS
+from . import reference
+from .rules import TEXT_VRS, Rule, RuleSet, resolve, type_of
+
+
+class Op(enum.IntEnum):
+    """What to do; those up to ``UIDS`` may leave an element as it stands when it is written canonically already."""
+
+    BYTES = 0
+    TEXT = 1
+    CODE = 2
+    NUMBER = 3
+    STRUCTURAL = 4
+    CODED = 5
+    DROP = 6
+    LOOK = 7
+    FIXED = 8
+    REMAP = 9
+    ENTER = 10
+    DUMMIES = 11
+    PSEUDONYM = 12
+    PIXELS = 13
+
+
+#: The last operation that may copy.
+LAST_COPY = Op.STRUCTURAL
+
+
+class Step(NamedTuple):
+    """One operation. ``head`` is the element's header up to its length, ``fixed`` the whole element if it is constant.
+
+    ``needle`` names the keyword under which an original value is looked for in the output; ``unit`` is the size in
+    bytes of one value of a binary VR.
+    """
+
+    op: Op
+    vr: bytes
+    head: bytes
+    fixed: bytes
+    needle: str
+    unit: int
+    fixed_text: int
+
+
+UNITS = {
+    **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
+    **dict.fromkeys((b"UL", b"SL", b"FL", b"OF", b"OL"), 4),
+    **dict.fromkeys((b"FD", b"SV", b"UV", b"OD", b"OV"), 8),
+}
+STRINGS = frozenset(
+    {b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"PN", b"SH", b"ST", b"TM", b"UC", b"UI", b"UR", b"UT"}
+)
+#: VRs that may stand for each other without a change of their bytes.
+_LIKE = (
+    STRINGS,
+    frozenset({b"US", b"SS", b"OW"}),
+    frozenset({b"OB", b"OW"}),
+    frozenset({b"UL", b"SL", b"OL"}),
+    frozenset({b"UV", b"SV", b"OV"}),
+    frozenset({b"FL", b"OF"}),
+    frozenset({b"FD", b"OD"}),
+)
+PIXEL_TAGS = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}
+
+DUMMY_WORD = b"REMOVED"
+DUMMIES = {
+    **dict.fromkeys(TEXT_VRS | {"CS"}, DUMMY_WORD),
+    "UR": b"urn:removed",
+    "AS": b"000Y",
+    "DA": b"19000101",
+    "DT": b"19000101000000",
+    "TM": b"000000",
+    "DS": b"0",
+    "IS": b"0",
+    "OB": b"\0\0",
+    "UN": b"\0\0",
+}
+
+
+def alike(declared: bytes, canonical: bytes) -> bool:
+    """Whether a value declared as one VR can be read as the other; UN and no VR can be read as any (PS3.5 6.2.2)."""
+    if declared in {b"", b"UN", canonical}:
+        return True
+    return any(declared in group and canonical in group for group in _LIKE)
+
+
+def padded(value: bytes, vr: bytes) -> bytes:
+    """Without insignificant padding, and of even length (PS3.5 6.2): NUL after UIDs and bytes, else a space."""
+    if vr in STRINGS:
+        value = value.rstrip(b" \0")
+    return value + (b"\0" if vr not in STRINGS or vr == b"UI" else b" ") * (len(value) & 1)
+
+
+def head_of(tag: int, vr: bytes) -> bytes:
+    """Tag and VR as they are written in Explicit VR Little Endian, without the length."""
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr + (b"\0\0" if vr in LONG_VRS else b"")
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """A whole element in Explicit VR Little Endian; a value too long for its VR becomes UN (PS3.5 6.2.2)."""
+    value = padded(value, vr)
+    if vr in LONG_VRS:
+        return head_of(tag, vr) + struct.pack("<I", len(value)) + value
+    if len(value) > 0xFFFE:
+        return head_of(tag, b"UN") + struct.pack("<I", len(value)) + value
+    return head_of(tag, vr) + struct.pack("<H", len(value)) + value
+
+
+class Program(dict[int, "Step | None"]):
+    """Tag to step for one SOP class, at the top level or below it; a step is made when its tag is first met."""
+
+    def __init__(self, rules: dict[int, Rule], sop_class: str, *, nested: bool, signed: bool) -> None:
+        super().__init__()
+        self._rules, self._class, self._nested = rules, sop_class, nested
+        self._signed = b"SS" if signed else b"US"
+
+    def __missing__(self, tag: int) -> Step | None:
+        rule = self._rules.get(tag)
+        # Nothing is remembered of tags without a rule: there may be as many as the sender likes.
+        if rule is None:
+            return None
+        step = self[tag] = self._step(rule)
+        return step
+
+    def _vr(self, vr: str) -> bytes:
+        return {"XS": self._signed, "OX": b"OW"}.get(vr, vr.encode())
+
+    def _step(self, rule: Rule) -> Step:
+        vr = self._vr(rule.vr)
+        op, fixed, text = self._op(rule, vr)
+        return Step(
+            op=op,
+            vr=vr,
+            head=head_of(rule.tag, vr),
+            fixed=fixed,
+            needle=rule.keyword if rule.vr in {"PN", "UI"} or rule.tag in reference.needles() else "",
+            unit=UNITS.get(vr, 1),
+            fixed_text=text,
+        )
+
+    def _op(self, rule: Rule, vr: bytes) -> tuple[Op, bytes, int]:
+        """Operation, constant element, and how many bytes at its end are text."""
+        action = self._action(rule)
+        if action == "K":
+            return self._keep(rule, vr), b"", 0
+        if action == "U*":
+            return Op.ENTER, b"", 0
+        if action in {"P", "H", "W"}:
+            return (Op.PSEUDONYM if self._nested and action == "P" else self._drop(rule)), b"", 0
+        if action == "U":
+            return Op.REMAP, b"", 0
+        if action == "D" and vr == b"SQ":
+            return Op.DUMMIES, b"", 0
+        if action in {"Z", "D"}:
+            value = DUMMIES.get(rule.vr, bytes(UNITS.get(vr, 0))) if action == "D" else b""
+            return Op.FIXED, element(rule.tag, vr, value), len(padded(value, vr)) if vr in STRINGS else 0
+        return self._drop(rule), b"", 0
+
+    def _action(self, rule: Rule) -> str:
+        """Compound actions by the type in the IOD; below the top level, where types are not known, what keeps validity."""
+        if "/" not in rule.action:
+            return rule.action
+        return resolve(rule.action, None if self._nested else type_of(rule.tag, self._class))
+
+    def _drop(self, rule: Rule) -> Op:
+        looked_at = rule.vr in {"PN", "SQ"} or rule.tag in reference.needles()
+        return Op.LOOK if looked_at else Op.DROP
+
+    def _keep(self, rule: Rule, vr: bytes) -> Op:
+        if rule.tag in PIXEL_TAGS:
+            # Pixels below the top level belong to icons, and those are removed.
+            return Op.DROP if self._nested else Op.PIXELS
+        if vr == b"SQ":
+            return Op.ENTER
+        if rule.vr in TEXT_VRS:
+            if rule.where != "any" and not self._nested:
+                return Op.DROP
+            return Op.CODED if rule.where == "code" else Op.TEXT
+        return {"CS": Op.CODE, "AS": Op.CODE, "DS": Op.NUMBER, "IS": Op.NUMBER, "UI": Op.STRUCTURAL}.get(
+            rule.vr, Op.BYTES
+        )
+
+
+def index(rules: RuleSet) -> dict[int, Rule]:
+    """Tag to rule."""
+    return {rule.tag: rule for rule in rules.rules}

@@ -1,0 +1,71 @@
+"""Read the shipped tables: facts of the standard and reviewed lists; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+
+#: The edition of PS3.15 that the tables are of.
+EDITION = "2026d"
+
+
+def _rows(name: str) -> Iterator[list[str]]:
+    text = (files(__package__) / "tables" / f"{name}.tsv").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            yield line.split("\t")
+
+
+@cache
+def elements() -> Mapping[int, tuple[str, str]]:
+    """Tag to VR and keyword of every element of an image (PS3.6). VR XS is US or SS, OX is OB or OW."""
+    return {int(tag, 16): (vr, keyword) for tag, vr, keyword in _rows("elements")}
+
+
+@cache
+def listed() -> Mapping[int, str]:
+    """Tag to the Basic profile's action (PS3.15 table E.1-1)."""
+    return {int(tag, 16): action for tag, action, _, _ in _rows("listed")}
+
+
+@cache
+def additions() -> Mapping[int, tuple[str, str]]:
+    """Tag to action and reason of what E.1-1 should list and does not."""
+    return {int(tag, 16): (action, reason) for tag, action, _, reason in _rows("additions")}
+
+
+@cache
+def technical() -> Mapping[int, tuple[str, str]]:
+    """Tag to where and why a text element that E.1-1 does not list is kept."""
+    return {int(tag, 16): (where, reason) for tag, where, _, reason in _rows("technical")}
+
+
+@cache
+def roles() -> Mapping[int, str]:
+    """Tag to what the UID names, for UIDs that are no identifiers."""
+    return {int(tag, 16): reason for tag, _, reason in _rows("roles")}
+
+
+@cache
+def types() -> Mapping[str, Mapping[int, str]]:
+    """SOP class to tag to type ("1", "1C", "2", "2C", "3") of attributes with a compound action (PS3.3)."""
+    return {uid: {int(pair[:8], 16): pair[9:] for pair in pairs.split()} for uid, pairs in _rows("types")}
+
+
+@cache
+def pixel_classes() -> frozenset[str]:
+    """SOP classes that have pixel data."""
+    return frozenset(row[0] for row in _rows("pixels"))
+
+
+@cache
+def schemes() -> frozenset[str]:
+    """Designators of published coding schemes."""
+    return frozenset(row[0] for row in _rows("schemes"))
+
+
+@cache
+def needles() -> Mapping[int, str]:
+    """Tag to keyword of elements whose original values must not survive anywhere."""
+    return {int(tag, 16): keyword for tag, keyword in _rows("needles")}

@@ -1,0 +1,123 @@
+"""Find the elements of a data set: borders only, bounded, each element looked at a fixed number of times."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from ...core.encoding import (
+    EXPLICIT,
+    IMPLICIT,
+    ITEM,
+    SHORT_VRS,
+    UNDEFINED,
+    Dialect,
+    header,
+    malformed,
+    skip,
+    too_complex,
+)
+from ...core.errors import HeldError
+from .rules import Limits
+
+#: Tag, VR ("" where implicit), start, start of the value, end, whether its length is undefined.
+Element = tuple[int, bytes, int, int, int, bool]
+
+_SHORT = {order: struct.Struct(order + "HH2sH").unpack_from for order in "<>"}
+
+
+class Scanner:
+    """Elements and items of one encoded data set. ``data`` is the data set alone."""
+
+    def __init__(self, data: memoryview, limits: Limits) -> None:
+        self.data = data
+        self._limits = limits
+        self._count = 0
+        self._ends: dict[int, int] = {}
+
+    def elements(self, pos: int, end: int, dialect: Dialect, depth: int) -> list[Element]:
+        """The elements between two positions, in ascending order of their tags.
+
+        Elements out of order are put in order; a tag that stands twice holds the object, as readers differ in which
+        one they take. Zeros after the last element of the data set are padding.
+        """
+        if depth > self._limits.depth:
+            too_complex("the depth of sequences")
+        found: list[Element] = []
+        last, ordered = -1, True
+        short, data = _SHORT[dialect.order], self.data
+        explicit = dialect.explicit
+        while pos < end:
+            if explicit and pos + 8 <= end:
+                group, number, vr, length = short(data, pos)
+                tag, value = group << 16 | number, pos + 8
+            else:
+                vr = b"??"
+            if vr not in SHORT_VRS:
+                if end - pos < 8 or not any(data[pos : pos + 8]):
+                    self._padding(pos, end, depth)
+                    break
+                tag, vr, length, value = header(data, pos, dialect)
+                if tag >= 0xFFFE0000:
+                    malformed("an item or delimiter out of place")
+            undefined = length == UNDEFINED
+            stop = self._end(value, end, IMPLICIT if vr == b"UN" else dialect) if undefined else value + length
+            if stop > end:
+                malformed("an element is longer than what holds it")
+            ordered = ordered and tag > last
+            last = tag
+            found.append((tag, vr, pos, value, stop, undefined))
+            pos = stop
+        self._count += len(found)
+        if self._count > self._limits.elements:
+            too_complex("the number of elements")
+        return found if ordered else _in_order(found)
+
+    def _padding(self, pos: int, end: int, depth: int) -> None:
+        if depth or any(self.data[pos:end]):
+            malformed("bytes that are no element")
+
+    def _end(self, value: int, end: int, dialect: Dialect, *, item: bool = False) -> int:
+        """The end, delimiter included, of a sequence or item of undefined length; remembered for those within it."""
+        known = self._ends.get(value)
+        if known is None:
+            known = skip(self.data, value, end, dialect, item=item, ends=self._ends)
+        return known
+
+    def items(self, element: Element, dialect: Dialect) -> Iterator[tuple[int, int]]:
+        """Start and end of the content of each item of a sequence."""
+        _, _, _, pos, end, undefined = element
+        end -= 8 if undefined else 0
+        while pos < end:
+            tag, _, length, value = header(self.data, pos, dialect)
+            if tag != ITEM:
+                malformed("a sequence holds something that is no item")
+            pos = self._end(value, end, dialect, item=True) if length == UNDEFINED else value + length
+            if pos > end:
+                malformed("an item is longer than its sequence")
+            yield value, pos - (8 if length == UNDEFINED else 0)
+
+    def dialect_within(self, element: Element, dialect: Dialect) -> Dialect:
+        """How the items of a sequence are encoded; one written as UN is implicit (PS3.5 6.2.2), or as its writer had it.
+
+        Raises ``HeldError`` where neither makes sense.
+        """
+        if element[1] != b"UN":
+            return dialect
+        if element[5]:
+            return IMPLICIT
+        for candidate in (IMPLICIT, dialect if dialect.explicit else EXPLICIT):
+            try:
+                for start, stop in self.items(element, candidate):
+                    Scanner(self.data, self._limits).elements(start, stop, candidate, 1)
+            except HeldError:
+                continue
+            return candidate
+        malformed("a sequence of unknown encoding")
+
+
+def _in_order(found: list[Element]) -> list[Element]:
+    found.sort(key=lambda element: element[0])
+    if any(one[0] == other[0] for one, other in zip(found, found[1:], strict=False)):
+        malformed("a tag that stands twice")
+    return found

@@ -1,0 +1,328 @@
+"""Rewrite one data set: runs of what stays are passed on as they are, the rest is made anew by the rules' steps.
+
+It decodes no text but what has to be looked for, and never touches pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from ...core.encoding import EXPLICIT, LONG_VRS, Dialect
+from ...core.model import Keys
+from . import pixels, reference, text
+from .needles import Haul
+from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
+from .scan import Element, Scanner
+from .writer import Writer
+
+_NUMBERS = re.compile(rb"[0-9+\-.eE \\\0]*")
+_ODD_NUMBERS = re.compile(rb"[ \\]*(?:[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan|snan)[0-9]*)[ \\\0]*)+", re.IGNORECASE)
+_CODES = re.compile(rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]\\\0]*")
+_UIDS = re.compile(rb"[0-9.\\\0 ]*")
+_UID = re.compile(r"[0-9.]{1,64}")
+_STRUCTURAL = "1.2.840.10008."
+#: Bigger binary values are passed on beside the header.
+BULK = 4096
+_CHARSET, _DESIGNATOR = 0x00080005, 0x00080102
+
+
+class Invalid(Exception):
+    """A value that was passed on is not of its VR: do it again, looking at each."""
+
+
+class Splice:
+    """One pass over one object. Not used twice."""
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        top: Program,
+        nested: Program,
+        *,
+        keys: Keys,
+        pseudonym: bytes,
+        writer: Writer,
+        pixel_step: Callable[[Element, Step, Writer], None],
+        strict: bool,
+    ) -> None:
+        self._scanner, self._data = scanner, scanner.data
+        self._top, self._nested = top, nested
+        self._keys, self._pseudonym = keys, pseudonym
+        self.writer = writer
+        self.haul = Haul()
+        self._pixel_step = pixel_step
+        self._strict = strict
+        self._numbers: list[memoryview] = []
+        self._codes: list[memoryview] = []
+        self._ops: Mapping[Op, Callable[..., None]] = {
+            Op.BYTES: self._bytes,
+            Op.TEXT: self._text,
+            Op.CODE: self._code,
+            Op.NUMBER: self._number,
+            Op.STRUCTURAL: self._structural,
+            Op.CODED: self._coded,
+            Op.LOOK: self._look,
+            Op.FIXED: self._fixed,
+            Op.REMAP: self._remap,
+            Op.ENTER: self._enter,
+            Op.DUMMIES: self._enter,
+            Op.PSEUDONYM: self._name,
+            Op.PIXELS: self._pixels,
+        }
+
+    def run(self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]) -> None:
+        """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
+        self._level(elements, self._top, _Context(dialect, 0, charset, elements), [*ours, (1 << 32, b"")])
+        if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
+            raise Invalid
+
+    def _level(self, elements: list[Element], program: Program, here: _Context, ours: list[tuple[int, bytes]]) -> None:
+        """The hot loop: one look-up per element; what is canonical already only makes the present run longer."""
+        data, writer, ops = self._data, self.writer, self._ops
+        copies = here.dialect is EXPLICIT and not here.dummies
+        run_start = run_end = -1
+        coming = iter(ours)
+        next_tag, next_bytes = next(coming)
+        for one in elements:
+            tag, vr, start, value, end, _ = one
+            if tag > next_tag:
+                if run_end >= 0:
+                    writer.put(data[run_start:run_end])
+                    run_end = -1
+                while tag > next_tag:
+                    _put_ours(writer, next_bytes)
+                    next_tag, next_bytes = next(coming)
+            step = program[tag]
+            if step is None:
+                continue
+            op = step[0]
+            if op <= LAST_COPY and copies and vr == step[1] and self._canonical(op, step, value, end):
+                if start != run_end:
+                    if run_end >= 0:
+                        writer.put(data[run_start:run_end])
+                    run_start = start
+                run_end = end
+                if op == Op.TEXT:
+                    at = writer.size - run_start
+                    writer.spans.append((at + value, at + end))
+                continue
+            if op == Op.DROP:
+                continue
+            if run_end >= 0:
+                writer.put(data[run_start:run_end])
+                run_end = -1
+            ops[op](one, step, here)
+        if run_end >= 0:
+            writer.put(data[run_start:run_end])
+        while next_bytes:
+            _put_ours(writer, next_bytes)
+            next_tag, next_bytes = next(coming)
+
+    def _canonical(self, op: Op, step: Step, value: int, end: int) -> bool:
+        """Whether the value can be passed on as it stands: even, with no padding but what evenness needs."""
+        size = end - value
+        if op == Op.BYTES:
+            return size <= BULK and not size % step.unit and not size & 1
+        if size & 1 or (size > 0xFFFE and step.vr not in LONG_VRS):
+            return False
+        if size:
+            last = self._data[end - 1]
+            if last <= 0x20 and (last != (0 if step.vr == b"UI" else 0x20) or self._data[end - 2] <= 0x20):
+                return False
+        if op == Op.NUMBER:
+            if self._strict:
+                return False
+            self._numbers.append(self._data[value:end])
+        elif op == Op.CODE:
+            if self._strict or step.head[:4] == b"\x08\0\x05\0":
+                return False
+            self._codes.append(self._data[value:end])
+        elif op == Op.STRUCTURAL:
+            return _UIDS.fullmatch(self._data, value, end) is not None
+        return True
+
+    # What follows makes one element anew.
+
+    def _value(self, one: Element, step: Step, here: _Context) -> bytes | None:
+        """The value in little endian, or None where the VR it has cannot be read as the one it should have."""
+        _, vr, _, value, end, undefined = one
+        if undefined or not alike(vr, step.vr):
+            return None
+        raw = bytes(self._data[value:end])
+        if step.unit == 1:
+            return raw
+        if len(raw) % step.unit:
+            return None
+        return pixels.swapped(raw, step.unit) if here.dialect.order == ">" else raw
+
+    def _bytes(self, one: Element, step: Step, here: _Context) -> None:
+        writer = self.writer
+        size = one[4] - one[3]
+        plain = here.dialect.order == "<" or step.unit == 1
+        if size > BULK and plain and not size % step.unit and not size & 1 and not one[5] and alike(one[1], step.vr):
+            value = self._data[one[3] : one[4]]
+            if len(step.head) == 8:
+                writer.put(step.head + size.to_bytes(4, "little"))
+            elif size <= 0xFFFE:
+                writer.put(step.head + size.to_bytes(2, "little"))
+            else:
+                writer.put(step.head[:4] + b"UN\0\0" + size.to_bytes(4, "little"))
+            writer.put_bulk(value)
+            return
+        raw = self._value(one, step, here)
+        if raw is not None:
+            writer.put_value(step.head, padded(raw, step.vr))
+
+    def _text(self, one: Element, step: Step, here: _Context) -> None:
+        if here.dummies:
+            self._dummy(step)
+            return
+        raw = self._value(one, step, here)
+        if raw is not None:
+            self.writer.put_text(step.head, padded(raw, step.vr))
+
+    def _dummy(self, step: Step) -> None:
+        value = padded(DUMMIES[step.vr.decode()], step.vr)
+        head = len(step.head) + (4 if len(step.head) == 8 else 2)
+        self.writer.put_own(element(_tag(step), step.vr, value), head=head)
+
+    def _coded(self, one: Element, step: Step, here: _Context) -> None:
+        """A part of a code: kept where its scheme is published, a dummy elsewhere, removed where it is no code."""
+        designator = here.designator(self._data)
+        if designator is None:
+            return
+        if designator in reference.schemes():
+            self._text(one, step, here)
+        else:
+            self._dummy(step)
+
+    def _code(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        if raw is None or (one[0] == _CHARSET and not text.known(raw)):
+            return
+        self.writer.put_value(step.head, padded(raw, step.vr) if _CODES.fullmatch(raw) else b"")
+
+    def _number(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        if raw is None:
+            return
+        good = _NUMBERS.fullmatch(raw) or _ODD_NUMBERS.fullmatch(raw)
+        self.writer.put_value(step.head, padded(raw, step.vr) if good else b"")
+
+    def _structural(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        if raw is None:
+            return
+        if _UIDS.fullmatch(raw):
+            self.writer.put_value(step.head, padded(raw, step.vr))
+        else:
+            self._replaced(raw, step)
+
+    def _remap(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        if raw is not None:
+            self._replaced(raw, step)
+
+    def _replaced(self, raw: bytes, step: Step) -> None:
+        value = "\\".join(self.uid(part, step.needle) for part in raw.decode("latin-1").split("\\"))
+        self.writer.put_value(step.head, padded(value.encode("ascii"), b"UI"))
+
+    def uid(self, original: str, keyword: str) -> str:
+        """The new UID of one original; structural ones stay if they are UIDs at all."""
+        original = original.strip(" \0")
+        if not original:
+            return ""
+        if original.startswith(_STRUCTURAL) and not _UID.fullmatch(original):
+            original = "not a UID: " + original
+        new = self._keys.uid(original)
+        if new != original:
+            self.haul.uids[original] = keyword
+        return new
+
+    def _fixed(self, one: Element, step: Step, here: _Context) -> None:
+        self._look(one, step, here)
+        self.writer.put_own(step.fixed, head=len(step.fixed) - step.fixed_text)
+
+    def _name(self, one: Element, step: Step, here: _Context) -> None:
+        self._look(one, step, here)
+        self.writer.put_own(element(_tag(step), step.vr, self._pseudonym), head=8)
+
+    def _look(self, one: Element, step: Step, here: _Context) -> None:
+        """Take the needles of what is not kept."""
+        _, vr, _, value, end, undefined = one
+        if step.vr == b"SQ":
+            self._collect(one, here)
+        elif step.needle and not undefined and alike(vr, step.vr) and end > value:
+            self.haul.add(step.needle, step.vr.decode(), bytes(self._data[value:end]), here.charset)
+
+    def _collect(self, one: Element, here: _Context) -> None:
+        """Take the needles of a sequence that goes."""
+        if one[1] not in {b"SQ", b"UN", b""}:
+            return
+        within = self._scanner.dialect_within(one, here.dialect)
+        for start, end in self._scanner.items(one, within):
+            elements = self._scanner.elements(start, end, within, here.depth + 1)
+            inside = here.inside(self._data, within, elements, dummies=False)
+            for each in elements:
+                step = self._nested[each[0]]
+                if step is None:
+                    continue
+                if step.op == Op.REMAP:
+                    for part in bytes(self._data[each[3] : each[4]]).decode("latin-1").split("\\"):
+                        self.uid(part, step.needle)
+                elif step.vr == b"SQ" or step.needle:
+                    self._look(each, step, inside)
+
+    def _enter(self, one: Element, step: Step, here: _Context) -> None:
+        """Rewrite a sequence item by item, with defined lengths."""
+        if one[1] not in {b"SQ", b"UN", b""}:
+            return
+        within = self._scanner.dialect_within(one, here.dialect)
+        writer = self.writer
+        sequence = writer.reserve(step.head)
+        for start, end in self._scanner.items(one, within):
+            item = writer.reserve(b"\xfe\xff\x00\xe0")
+            elements = self._scanner.elements(start, end, within, here.depth + 1)
+            inside = here.inside(self._data, within, elements, dummies=here.dummies or step.op == Op.DUMMIES)
+            self._level(elements, self._nested, inside, [(1 << 32, b"")])
+            writer.fill(item)
+        writer.fill(sequence)
+
+    def _pixels(self, one: Element, step: Step, _: _Context) -> None:
+        self._pixel_step(one, step, self.writer)
+
+
+class _Context:
+    """Where the walk is: encoding, depth, character set and the elements of the present item."""
+
+    __slots__ = ("_designator", "charset", "depth", "dialect", "dummies", "elements")
+
+    def __init__(
+        self, dialect: Dialect, depth: int, charset: tuple[str, ...], elements: list[Element], *, dummies: bool = False
+    ) -> None:
+        self.dialect, self.depth, self.charset, self.elements = dialect, depth, charset, elements
+        self.dummies = dummies
+
+    def inside(self, data: memoryview, dialect: Dialect, elements: list[Element], *, dummies: bool) -> _Context:
+        """An item below; it may have a character set of its own (PS3.5 6.1.2.3)."""
+        charset = self.charset
+        if elements and elements[0][0] == _CHARSET:
+            charset = text.terms(bytes(data[elements[0][3] : elements[0][4]]))
+        return _Context(dialect, self.depth + 1, charset, elements, dummies=dummies)
+
+    def designator(self, data: memoryview) -> str | None:
+        """The coding scheme of the item, None where it has none."""
+        for tag, _, _, value, end, _ in self.elements:
+            if tag == _DESIGNATOR:
+                return bytes(data[value:end]).decode("latin-1").strip(" \0")
+        return None
+
+
+def _tag(step: Step) -> int:
+    return int.from_bytes(step.head[:2], "little") << 16 | int.from_bytes(step.head[2:4], "little")
+
+
+def _put_ours(writer: Writer, whole: bytes) -> None:
+    """An element that we write: nothing in its value was copied."""
+    writer.put_own(whole, head=8)

@@ -1,0 +1,202 @@
+"""One object as it arrived, its top level found and its key facts read; identified, and only inside a worker."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from ...core.encoding import (
+    DEFLATED,
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    Dialect,
+    dialect_of,
+    inflate,
+    malformed,
+    unwrap,
+)
+from ...core.errors import HeldError
+from ...core.model import Seen, Source
+from . import pixels, reference, text
+from .method import CODE_SEQUENCE, METHOD
+from .program import PIXEL_TAGS, Step
+from .rules import Limits
+from .scan import Element, Scanner
+from .writer import Writer
+
+_NATIVE = DEFLATED | {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE}
+_DIRECTORY = "1.2.840.10008.1.3.10"
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The top level of an object. ``by_tag`` has its elements; UIDs are original."""
+
+    scanner: Scanner
+    elements: list[Element]
+    by_tag: dict[int, Element]
+    dialect: Dialect
+    transfer_syntax: str
+    sop_class: str
+
+    def raw(self, tag: int) -> bytes:
+        """The encoded value of an element of the top level, empty where it is not there."""
+        found = self.by_tag.get(tag)
+        return b"" if found is None or found[5] else bytes(self.scanner.data[found[3] : found[4]])
+
+    def ascii(self, tag: int) -> str:
+        return self.raw(tag).decode("latin-1").strip(" \0")
+
+    def text(self, tag: int) -> str:
+        return text.decode(self.raw(tag), self.charset).strip(" \0")
+
+    def short(self, tag: int) -> int:
+        """An unsigned 16 bit value, 0 where it is not there."""
+        raw = self.raw(tag)
+        return int.from_bytes(raw[:2], "big" if self.dialect.order == ">" else "little") if len(raw) >= 2 else 0
+
+    def number(self, tag: int) -> int:
+        """A decimal string as a whole number, 0 where it is none."""
+        try:
+            return int(float(self.ascii(tag).split("\\")[0]))
+        except (ValueError, OverflowError):
+            return 0
+
+    def uid(self, tag: int) -> str:
+        """One of the UIDs that every object has. Raises ``HeldError`` where there is not exactly one."""
+        value = self.ascii(tag)
+        if not value or "\\" in value:
+            malformed("an object without a study, series or instance UID")
+        return value
+
+    @cached_property
+    def charset(self) -> tuple[str, ...]:
+        return text.terms(self.raw(0x00080005))
+
+    @property
+    def signed(self) -> bool:
+        """Whether pixel values are signed, which settles VRs that are US or SS (PS3.5 annex A)."""
+        return self.short(0x00280103) == 1
+
+    @property
+    def out_syntax(self) -> str:
+        """Uncompressed objects go out in Explicit VR Little Endian; compressed ones keep their syntax."""
+        return EXPLICIT_LE if self.transfer_syntax in _NATIVE else self.transfer_syntax
+
+    def seen(self) -> Seen:
+        return Seen(
+            study_uid=self.ascii(0x0020000D),
+            series_uid=self.ascii(0x0020000E),
+            instance_uid=self.ascii(0x00080018),
+            patient_id=self.text(0x00100020),
+            issuer=self.text(0x00100021),
+            sop_class=self.sop_class,
+            modality=self.ascii(0x00080060),
+            series_description=self.text(0x0008103E),
+            burned_in_annotation=self.ascii(0x00280301),
+            image_type=tuple(part.strip() for part in self.ascii(0x00080008).split("\\")),
+        )
+
+    def earlier_methods(self) -> list[str]:
+        """The values of DeidentificationMethod that the object brings."""
+        return [value.strip() for value in self.ascii(METHOD).split("\\")]
+
+    def earlier_codes(self) -> list[str]:
+        """The DICOM codes of DeidentificationMethodCodeSequence that the object brings."""
+        found = self.by_tag.get(CODE_SEQUENCE)
+        if found is None or found[1] not in {b"SQ", b"UN", b""}:
+            return []
+        codes = []
+        within = self.scanner.dialect_within(found, self.dialect)
+        for start, end in self.scanner.items(found, within):
+            for tag, _, _, value, stop, _ in self.scanner.elements(start, end, within, 1):
+                if tag == 0x00080100:
+                    codes.append(bytes(self.scanner.data[value:stop]).decode("latin-1").strip(" \0"))
+        return codes
+
+    def shape(self) -> pixels.Shape:
+        """What describes the pixel data."""
+        return pixels.Shape(
+            rows=self.short(0x00280010),
+            columns=self.short(0x00280011),
+            samples=self.short(0x00280002),
+            bits=self.short(0x00280100),
+            frames=max(self.number(0x00280008), 0),
+            photometric=self.ascii(0x00280004),
+        )
+
+    def put_pixels(self, one: Element, step: Step, writer: Writer) -> None:
+        """Pass pixel data on: fragments as they came, native pixels cut to what the description asks for."""
+        tag, _, _, value, end, undefined = one
+        data, shape = self.scanner.data, self.shape()
+        if undefined:
+            if self.transfer_syntax in _NATIVE or tag != 0x7FE00010:
+                malformed("encapsulated pixel data in a syntax that has none")
+            if pixels.fragments(data, value, end, shape.frames) != end:
+                malformed("pixel data that does not end with its delimiter")
+            writer.put(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff")
+            writer.put_bulk(data[value:end])
+            return
+        if self.transfer_syntax not in _NATIVE:
+            malformed("pixel data that is not encapsulated in a syntax that wants it")
+        bits = PIXEL_TAGS[tag] * 8 or shape.bits
+        kept, padding = pixels.native(data[value:end], pixels.with_bits(shape, bits))
+        size = len(kept) + len(padding)
+        if size > 0xFFFFFFFE:
+            malformed("pixel data longer than a length can say")
+        head = step.head if tag != 0x7FE00010 or bits > 8 else b"\xe0\x7f\x10\x00OB\0\0"
+        writer.put(head + size.to_bytes(4, "little"))
+        swap = self.dialect.order == ">"
+        writer.put_bulk(pixels.little(kept, one[1], bits) if swap else kept)
+        if padding:
+            writer.put_bulk(padding)
+
+
+def read(source: Source, limits: Limits) -> Subject:
+    """Find the top level of an object. Raises ``HeldError`` for what is no sound object of a patient."""
+    wrapped = unwrap(source.data, source.head.framing, source.head.transfer_syntax)
+    if wrapped.sop_class == _DIRECTORY:
+        raise HeldError("a media directory is no object of a patient", code="sop-class")
+    dialect = dialect_of(wrapped.transfer_syntax)
+    body = source.data[wrapped.start :]
+    if wrapped.transfer_syntax in DEFLATED:
+        budget = min(limits.inflate_ratio * len(body), limits.inflate_bytes)
+        body = memoryview(inflate(body, budget, whole=True))
+    scanner = Scanner(body, limits)
+    elements = scanner.elements(0, len(body), dialect, 0)
+    by_tag = {element[0]: element for element in elements}
+    subject = Subject(
+        scanner=scanner,
+        elements=elements,
+        by_tag=by_tag,
+        dialect=dialect,
+        transfer_syntax=wrapped.transfer_syntax,
+        sop_class=_class_of(by_tag, scanner, wrapped.sop_class),
+    )
+    _check(subject)
+    return subject
+
+
+def _class_of(by_tag: dict[int, Element], scanner: Scanner, said: str) -> str:
+    found = by_tag.get(0x00080016)
+    sop_class = bytes(scanner.data[found[3] : found[4]]).decode("latin-1").strip(" \0") if found else said
+    if not _UID.fullmatch(sop_class) or len(sop_class) > 64:
+        malformed("an object without a SOP class")
+    return sop_class
+
+
+def _check(subject: Subject) -> None:
+    """Pixels where the class or the description promises some, and no drawing hidden in them."""
+    has_pixels = any(tag in subject.by_tag for tag in PIXEL_TAGS)
+    promised = subject.sop_class in reference.pixel_classes() or 0x00280010 in subject.by_tag
+    if promised and not has_pixels:
+        malformed("an image without pixel data")
+    if sum(tag in subject.by_tag for tag in PIXEL_TAGS) > 1:
+        malformed("pixel data of two kinds")
+    for tag in subject.by_tag:
+        # PS3.3 C.9.2, retired: the overlay stands in unused bits of the pixels, which are not touched.
+        if tag & 0xFF00FFFF == 0x60000100 and subject.short(tag) > 1:
+            raise HeldError("an overlay is drawn into the pixel data", code="burned-in")
