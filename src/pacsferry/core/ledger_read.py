@@ -109,8 +109,8 @@ def settled(conn: sa.Connection, key: str) -> dict[str, str]:
 
 def codes(conn: sa.Connection, key: str) -> dict[str, int]:
     """How many instances of a study are held or excluded, by reason code."""
-    asked = sa.select(instance.c.code, sa.func.count()).join(study).where(study.c.key == key, instance.c.code != "")
-    return dict(conn.execute(asked.group_by(instance.c.code)).tuples().all())
+    asked = sa.select(instance.c.code, sa.func.count().label("n")).join(study).where(study.c.key == key, instance.c.code != "")
+    return {row.code: row.n for row in conn.execute(asked.group_by(instance.c.code))}
 
 
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:
