@@ -67,4 +67,6 @@ def test_every_key_is_explained() -> None:
         for owner, table in {model.__name__: schema, **schema.get("$defs", {})}.items():
             for key, field in table["properties"].items():
                 described = "description" in field or "$ref" in str(field) or key in plain
-                assert described or owner in {"Tls", "UserIdentity", "WebAuth", "Changed", "Choice"}, f"{owner}.{key}"
+                assert described or owner in {"Tls", "UserIdentity", "WebAuth", "Changed", "Choice", "Select"}, (
+                    f"{owner}.{key}"
+                )

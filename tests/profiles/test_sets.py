@@ -133,4 +133,7 @@ def test_no_text_makes_the_parser_fail_otherwise_than_by_saying_so(text: str) ->
         setting = sets.parse(text)
         sets.applied({"transport": [{"use": "c-get"}], "archive": {"name": "x"}}, setting)
     except ConfigError as err:
-        assert str(err).startswith("--set")
+        said = str(err)
+    else:
+        said = "--set"
+    assert said.startswith("--set")

@@ -117,8 +117,8 @@ class Receiver(Strict):
     """Our own Storage SCP, which C-MOVE needs."""
 
     host: Host = Field(default="127.0.0.1", description="the address of this machine to listen on")
-    port: Port = 11112
-    ae_title: AeTitle = "PACSFERRY"
+    port: Port = Field(default=11112, description="the port to listen on")
+    ae_title: AeTitle = Field(default="PACSFERRY", description="our AE title as the archive knows it")
     allow: tuple[Network, ...] = Field(
         default=(), description="addresses and networks that may send; empty: the archive's host"
     )

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictInt
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
 from .archive import Strict
 from .errors import ConfigError, RefusedError, StoreError
@@ -37,7 +37,16 @@ def _date(value: object) -> object:
     raise ValueError(msg)
 
 
+def _text(text: str) -> str:
+    """A command line may hold bytes that are no text in any encoding; TOML cannot."""
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        msg = "write it in UTF-8"
+        raise ValueError(msg)
+    return text
+
+
 Day = Annotated[date, BeforeValidator(_date)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_text)]
 
 
 class Changed(Strict):
@@ -45,19 +54,19 @@ class Changed(Strict):
 
     before: str
     after: str
-    reason: str
+    reason: Text
     on: Day
 
 
 class ProjectFile(Strict):
     """``project.toml``. The first five keys are the site's and the ethics board's, the rest is kept by pacsferry."""
 
-    site: str = Field(min_length=1, description="the site profile: its name, or the absolute path of its file")
-    approval: str | None = Field(default=None, min_length=1, description="number of the approval")
+    site: Text = Field(description="the site profile: its name, or the absolute path of its file")
+    approval: Text | None = Field(default=None, description="number of the approval")
     approved_until: Day | None = Field(default=None, description="last day of the approval, YYYY-MM-DD")
-    responsible: str | None = Field(default=None, min_length=1, description="who answers for the project")
+    responsible: Text | None = Field(default=None, description="who answers for the project")
     max_cases: Annotated[StrictInt, Field(ge=1)] | None = Field(default=None, description="at most so many cases")
-    images: str | None = Field(default=None, description="folder of the released images; relative to this file's")
+    images: Text | None = Field(default=None, description="folder of the released images; relative to this file's")
     rules_digest: str | None = Field(default=None, description="the anonymization rules this project began with")
     changed: tuple[Changed, ...] = Field(default=(), description="accepted changes of the rules")
 

@@ -204,7 +204,9 @@ class SiteProfile(Strict):
     pseudonyms: Pseudonyms = Pseudonyms()
     gate: tuple[Choice, ...] = Field(default=(), description="gates that add to those that always run")
     layout: LayoutChoice = LayoutChoice(use="cases")
-    report: tuple[Choice, ...] = tuple(Choice(use=name) for name in ("json", "csv", "key", "html"))
+    report: tuple[Choice, ...] = Field(
+        default=tuple(Choice(use=name) for name in ("json", "csv", "key", "html")), description="reports of each run"
+    )
     output: Output = Output()
     policy: Policy = Policy()
 
