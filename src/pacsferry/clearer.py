@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +114,16 @@ def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) ->
         full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
     written = {"staged": staged.name, "size": staged.size, "sha256": staged.sha256}
-    return {**_told(verdict, subject), **written, "path": str(path), "facts": _facts(cleared.facts)}
+    folder = study_folder(at.chosen.layout, cleared.facts)
+    return {**_told(verdict, subject), **written, "path": str(path), "folder": folder, "facts": asdict(cleared.facts)}
 
 
-def _facts(facts: Facts) -> dict[str, Any]:
-    return asdict(facts)
+def study_folder(layout: Layout, facts: Facts) -> str:
+    """The folder that a layout gives to the whole study: what two different series of it share; "" for the root."""
+    other = replace(facts, series_uid="2.25.1", instance_uid="2.25.2", series_number=facts.series_number + 1)
+    parents = [str(layout.place(one).parent) for one in (facts, other)]
+    shared = os.path.commonpath(parents)
+    return "" if shared == "." else shared
 
 
 def _told(verdict: Verdict, subject: str = "") -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _put(root: Path, relative: str, content: bytes, *, mode: int) -> None:
     target = within(root, PurePosixPath(relative))
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        make_folders(root, target.parent)
+        make_folders(root, target.parent, mode=0o750 if mode & 0o077 else 0o700)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
             os.fchmod(fd, mode)

@@ -184,7 +184,7 @@ class Publisher:
             sync_folder(folder)
         outcomes = [done.outcome(codes.get(done.received.key, "")) for done in items]
         self._ledger.record(self._run, work.lease, outcomes)
-        work.settle(outcomes, [dict(done.answer.facts) for done in stored])
+        work.settle(outcomes, [{**done.answer.facts, "folder": done.answer.folder} for done in stored])
         self._report(work, outcomes)
 
     def _codes(self, work: Work, items: list[Done]) -> dict[str, str]:
@@ -214,7 +214,7 @@ class Publisher:
             self._told(Progress(kind="instance", case_id=work.case_id, text=outcome.state.value, size=outcome.size))
 
 
-def make_folders(root: Path, folder: Path) -> set[Path]:
+def make_folders(root: Path, folder: Path, *, mode: int = 0o750) -> set[Path]:
     """Make ``folder`` below ``root``; the parents of what was made, which must be synced for the names to last."""
     touched: set[Path] = set()
     missing = []
@@ -224,7 +224,7 @@ def make_folders(root: Path, folder: Path) -> set[Path]:
             break
         folder = folder.parent
     for new in reversed(missing):
-        new.mkdir(mode=0o750, exist_ok=True)
+        new.mkdir(mode=mode, exist_ok=True)
         touched.add(new.parent)
     return touched
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -325,7 +324,7 @@ class StudyRun:
             study_date=str(first["study_date"]),
             modality=",".join(sorted(modalities - {""})),
             description=str(first["study_description"]),
-            path=_common(outcome.path for outcome in self._work.settled.values() if outcome.path),
+            path=str(first["folder"]),
         )
 
 
@@ -353,9 +352,3 @@ def _exit_code(status: Status, error: FerryError | None) -> int:
     if status is Status.INTERRUPTED:
         return InterruptedRun.exit_code
     return error.exit_code if status is Status.FAILED and error is not None else HeldError.exit_code
-
-
-def _common(paths: Iterable[str]) -> str:
-    """The folder that all files of a study lie in; "" when that is the root."""
-    parents = {str(PurePosixPath(path).parent) for path in paths}
-    return "" if not parents or "." in parents else os.path.commonpath(parents)

@@ -33,7 +33,11 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one object, without any original value. ``staged`` is the passing name of the written file."""
+    """What became of one object, without any original value.
+
+    ``staged`` is the passing name of the written file,
+    ``folder`` the study's.
+    """
 
     outcome: Outcome
     code: str = ""
@@ -41,6 +45,7 @@ class Answer:
     subject: str = ""
     staged: str = ""
     path: str = ""
+    folder: str = ""
     size: int = 0
     sha256: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
