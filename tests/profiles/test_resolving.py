@@ -296,3 +296,17 @@ def dumped(site: Resolved) -> dict:
 def test_what_a_profile_dumps_can_be_read_again(name: str) -> None:
     site = resolve(name)
     assert type(site.profile).model_validate(dumped(site)) == site.profile
+
+
+def test_an_error_found_later_is_told_where_it_stands_too(tmp_path: Path) -> None:
+    write(tmp_path / "site.toml", 'extends = "orthanc"\n[[transport]]\nuse = "c-get"\ncolour = "red"\n')
+    site = resolve("./site.toml", ["layout.use=flat"], cwd=tmp_path)
+    found = ConfigError("transport.0.colour: unknown key\nlayout.use: no\ndeidentify.x: no\nelsewhere: no", hint="h")
+    located = site.located(found)
+    assert located.hint == "h"
+    assert str(located).splitlines() == [
+        f"transport.0.colour: unknown key ({tmp_path}/site.toml)",
+        "layout.use: no (--set)",
+        "deidentify.x: no (research-base (shipped))",
+        "elsewhere: no",
+    ]

@@ -36,7 +36,12 @@ class ProfileFile:
     @property
     def label(self) -> str:
         """How messages call it."""
-        return f"{self.path.stem} (shipped)" if self.shipped else str(self.path)
+        return label(self.path)
+
+
+def label(path: Path) -> str:
+    """How messages call a profile's file."""
+    return f"{path.stem} (shipped)" if path.parent == SHIPPED else str(path)
 
 
 def is_path(text: str) -> bool:

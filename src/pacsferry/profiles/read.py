@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,13 @@ class Resolved:
     origin: Path | None
     base: Path
     chain: tuple[Path, ...]
+    sources: Sources = field(default_factory=dict, repr=False)
+
+    def located(self, err: ConfigError) -> ConfigError:
+        """The same error, each line that begins with an address followed by the file that it stands in."""
+        given = files.label(self.origin or self.chain[0])
+        lines = [_located(line, self.sources, given) for line in str(err).splitlines()]
+        return ConfigError("\n".join(lines), hint=err.hint)
 
     @property
     def reference(self) -> str:
@@ -66,6 +73,7 @@ def resolve(name: str, sets: Sequence[str] = (), *, need_archive: bool = True, c
         origin=None if given.shipped else given.path,
         base=here if given.shipped else given.path.parent,
         chain=tuple(file.path for file in chain),
+        sources=sources,
     )
 
 
@@ -175,13 +183,20 @@ def _wanting_text(
 
 def _error(problems: Sequence[Problem], sources: Sources, given: ProfileFile) -> ConfigError:
     """One line per problem: address, what would be right, and the file to change."""
-    lines = [f"{one.line()} ({_source(one, sources, given)})" for one in problems]
+    lines = [f"{one.line()} ({_source(one.where, sources, given.label)})" for one in problems]
     head = f"site profile {given.label}: {len(lines)} error{'s' if len(lines) > 1 else ''}"
     return ConfigError("\n  ".join([head, *lines]), hint="`pacsferry schema site` prints every key that there is")
 
 
-def _source(problem: Problem, sources: Sources, given: ProfileFile) -> str:
+def _source(where: Sequence[str | int], sources: Sources, given: str) -> str:
     """Where the key, or the nearest table around it, was written."""
-    path = tuple(str(part) for part in problem.where)
+    path = tuple(str(part) for part in where)
     found = next((sources[path[:length]] for length in range(len(path), 0, -1) if path[:length] in sources), None)
-    return found or given.label
+    return found or given
+
+
+def _located(line: str, sources: Sources, given: str) -> str:
+    """Only a line whose address begins with a key of the profile is about the profile."""
+    address, colon, _ = line.partition(": ")
+    known = address.partition(".")[0] in SiteProfile.model_fields
+    return f"{line} ({_source(address.split('.'), sources, given)})" if colon and known else line
