@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from .errors import FerryError
 
 #: Top loggers (and module names) of the libraries that handle identifiers.
-TALKATIVE = ("pydicom", "pynetdicom", "dicomweb_client", "urllib3", "requests")
+TALKATIVE = ("pydicom", "pynetdicom", "dicomweb_client", "urllib3", "requests", "retrying")
 
 #: Characters that make a spreadsheet read a cell as a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -57,7 +57,7 @@ class _Discreet:
     def __init__(self, shown: Any) -> None:
         self._shown = shown
 
-    def __call__(  # noqa: PLR0917 - the signature of warnings.showwarning
+    def __call__(
         self,
         message: Warning | str,
         category: type[Warning],

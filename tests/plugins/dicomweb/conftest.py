@@ -3,13 +3,13 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.scripted_http import Server
 
 from pacsferry.core.archive import Archive, Dicomweb, Quirks, Timeouts
 from pacsferry.core.model import Receipt
 from pacsferry.plugins.dicomweb import QidoSettings, WadoSettings
 from pacsferry.plugins.dicomweb.query import Qido
 from pacsferry.plugins.dicomweb.retrieve import Wado
+from support.scripted_http import Server
 
 
 class Basket:

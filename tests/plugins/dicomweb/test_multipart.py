@@ -138,7 +138,7 @@ def test_no_bytes_raise_anything_but_a_transfer_error(text, cuts):
     try:
         read(split(text, cuts))
     except TransferError as err:
-        assert err.code in ("truncated", "bad-answer")
+        assert err.code in ("truncated", "bad-answer")  # noqa: PT017 - it may also not raise
 
 
 @quick
@@ -148,7 +148,7 @@ def test_no_content_type_raises_anything_but_a_transfer_error(text):
     try:
         assert boundary_of(kind)
     except TransferError as err:
-        assert err.code == "bad-answer"
+        assert err.code == "bad-answer"  # noqa: PT017 - it may also not raise
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from support.scripted_http import CLOSE, HANG, LAST_CHUNK, RELATED, RESET, answer, chunked, in_turn, related, study
 
 from pacsferry.core.archive import Archive, Dicomweb, Quirks
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Framing, Level, Receipt, Wanted
 from pacsferry.plugins.dicomweb import WadoSettings
 from pacsferry.plugins.dicomweb.retrieve import AS_STORED, FORMS, SINGLE, Wado
+from support.scripted_http import CLOSE, HANG, LAST_CHUNK, RELATED, RESET, answer, chunked, in_turn, related, study
 
 STUDY = Wanted(study="1.2.3")
 ONE = Wanted(study="1.2.3", series="1.2.4", instances=("1.2.5",))
@@ -482,10 +483,8 @@ def test_what_the_sink_refuses_or_does_not_read_is_passed_over(serve, wado):
 def test_a_sink_that_swallows_an_error_changes_nothing(serve, wado):
     class Deaf:
         def accept(self, _head, chunks):
-            try:
+            with contextlib.suppress(TransferError):
                 list(chunks)
-            except TransferError:
-                pass
             return Receipt.KEPT
 
     head = answer(200, length=None, Content_Type=RELATED, Connection="close")

@@ -18,6 +18,7 @@ from pacsferry.core.model import Level, Match, Ping, Query
 
 from . import QidoSettings
 from .answers import identity, match, rows
+from .matching import fits, narrows, widened
 from .session import RefusedRequest, WebSession, checked, ping, root_of
 
 PATIENT_KEYS = ("PatientID", "IssuerOfPatientID", "PatientSex", "PatientBirthDate")
@@ -97,7 +98,7 @@ class Qido:
         if query.level is Level.IMAGE and self._archive.quirks.image_level_find is False:
             raise TransferError("the archive answers no query for instances", code="not-supported", retryable=False)
         seen: set[tuple[str, ...]] = set()
-        for found in itertools.chain.from_iterable(map(self._pages, _single_valued(self._dated(query)))):
+        for found in itertools.chain.from_iterable(map(self._answers, _single_valued(self._dated(query)))):
             one = _patient(found, query) if query.level is Level.PATIENT else found
             if identity(one) not in seen:
                 seen.add(identity(one))
@@ -120,10 +121,28 @@ class Qido:
             return query
         return replace(query, keys={**query.keys, "StudyDate": ANY_DATE})
 
+    def _answers(self, query: Query) -> Iterator[Match]:
+        """All answers; a query that found nothing is asked again in plainer words, where it can be."""
+        nothing = True
+        for found in self._pages(query):
+            nothing = False
+            yield found
+        wide = widened(query) if nothing else None
+        if wide is not None:
+            yield from (found for found in self._unless_refused(wide) if fits(found, query))
+
+    def _unless_refused(self, wide: Query) -> Iterator[Match]:
+        """An archive that takes no wildcards in this key has understood the first question."""
+        try:
+            yield from self._pages(wide)
+        except RefusedRequest as err:
+            if err.status != 400:
+                raise
+
     def _pages(self, query: Query) -> Iterator[Match]:
         """Page after page until one brings nothing new: many archives cap a page without saying so."""
         above = {keyword: checked(uid) for keyword, uid in _path(query).items()}
-        keep = frozenset((*_fields(query, {}), *query.keys))
+        keep = frozenset(_fields(query, {}))
         seen: set[tuple[str, ...]] = set()
         offset, more = 0, False
         while True:
@@ -157,7 +176,7 @@ class Qido:
         arguments: dict[str, Any] = {
             "limit": style.limit,
             "offset": offset or None,
-            "search_filters": {key: text for key, text in query.keys.items() if key not in above and _matches(text)},
+            "search_filters": {key: text for key, text in query.keys.items() if key not in above and narrows(text)},
             "fields": _fields(query, above) if style.fields else None,
         }
         self._here.more = False
@@ -191,22 +210,16 @@ def _patient(study: Match, query: Query) -> Match:
     return Match(level=Level.PATIENT, keys={key: text for key, text in study.keys.items() if key in keep})
 
 
-def _matches(text: str) -> bool:
-    """Whether it narrows the answers down; an empty value and a lone ``*`` match everything (PS3.4 C.2.2.2.3)."""
-    return bool(text) and text != "*"
-
-
 def _path(query: Query) -> dict[str, str]:
     """The UIDs of the levels above that go into the path, from the top and without a gap."""
-    given = itertools.takewhile(lambda keyword: _matches(query.keys.get(keyword, "")), ABOVE.get(query.level, ()))
+    given = itertools.takewhile(lambda keyword: narrows(query.keys.get(keyword, "")), ABOVE.get(query.level, ()))
     return {keyword: query.keys[keyword] for keyword in given}
 
 
 def _fields(query: Query, above: Mapping[str, str]) -> list[str]:
     """What to have returned: the usual, what the caller wants, and the UIDs above that the path does not say."""
     further = (keyword for keyword in ABOVE.get(query.level, ()) if keyword not in above)
-    empty = (keyword for keyword, text in query.keys.items() if not _matches(text))
-    return list(dict.fromkeys([*RETURNED[query.level], *further, *empty, *query.wants]))
+    return list(dict.fromkeys([*RETURNED[query.level], *further, *query.keys, *query.wants]))
 
 
 def _single_valued(query: Query) -> Iterator[Query]:

@@ -29,6 +29,7 @@ from pacsferry.core.redact import quiet_loggers
 
 from . import WebSettings
 from .connections import Lines, LinesAdapter
+from .matching import plain_query
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -138,6 +139,7 @@ class WebSession(requests.Session):
         whole = not kwargs.get("stream")
         # dicomweb-client sets a Host without the port, which is another origin.
         request.headers.pop("Host", None)
+        request.url = plain_query(str(request.url))
         for tried in range(1, self._settings.max_tries + 1):
             last = tried == self._settings.max_tries
             try:
