@@ -15,7 +15,7 @@ LINKING = frozenset({"request", "accession", "error"})
 
 def studies(rows: Iterable[Row]) -> list[Row]:
     """The rows that name a study, in an order that depends on released values only."""
-    found = [row for row in rows if row.study_uid]
+    found = [row for row in rows if row.study_uid or row.case_id]
     return sorted(found, key=lambda row: (row.case_id or "", row.study_date or "", row.study_uid or ""))
 
 

@@ -1,0 +1,61 @@
+"""``pacsferry init``: makes a project; what it must name is the profile's policy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import options as o
+from . import tables
+from .screen import Screen
+
+
+def init(
+    project: o.Project,
+    approval: Annotated[
+        str | None, typer.Option("--approval", help="Number of the approval.", show_default=False)
+    ] = None,
+    approved_until: Annotated[
+        str | None,
+        typer.Option("--approved-until", metavar="YYYY-MM-DD", help="Last day of the approval.", show_default=False),
+    ] = None,
+    responsible: Annotated[
+        str | None, typer.Option("--responsible", help="Who answers for the project.", show_default=False)
+    ] = None,
+    max_cases: Annotated[
+        int | None, typer.Option("--max-cases", min=1, help="At most so many cases.", show_default=False)
+    ] = None,
+    site: o.Site = None,
+    sets: o.Sets = None,
+    fmt: o.Fmt = None,
+    json_: o.Json = False,
+) -> int:
+    """Make a project: its project.toml, its secret and its folders."""
+    from pacsferry import app
+    from pacsferry.core.documents import document
+
+    screen = Screen.of(fmt, json_)
+    made = app.init(
+        project,
+        site=site,
+        sets=sets or (),
+        approval=approval,
+        approved_until=approved_until,
+        responsible=responsible,
+        max_cases=max_cases,
+    )
+    where = {
+        "project": made.name,
+        "site": made.settings.site,
+        "file": str(made.file),
+        "private": str(made.private),
+        "images": str(made.images),
+    }
+
+    def table(out: object) -> None:
+        tables.lines(out, where)  # type: ignore[arg-type]
+        tables.say(out, f"\nNext: `pacsferry load {made.name} ACCESSION…`")  # type: ignore[arg-type]
+
+    screen.result(document("init", "ok", **where), table=table, rows=(tuple(where), [where]))
+    return 0

@@ -1,0 +1,50 @@
+"""``pacsferry schema``: the JSON Schema of every document, as it ships."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Annotated, Any
+
+import typer
+
+from . import options as o
+from .screen import Screen, plain_json, write
+
+
+def shipped() -> list[str]:
+    """The names of all schemas; ``site`` and ``project`` are made from the profile models."""
+    files = resources.files("pacsferry.cli.schemas").iterdir()
+    return sorted([*(one.name.removesuffix(".json") for one in files if one.name.endswith(".json")), "site"])
+
+
+def named(name: str) -> dict[str, Any]:
+    """One schema. Raises ``UnknownName``."""
+    from pacsferry.core.errors import UnknownName
+
+    name = name.removeprefix("pacsferry.")
+    if name not in shipped():
+        raise UnknownName("schema", name, shipped(), {})
+    if name == "site":
+        from pacsferry.profiles.schema import site_schema
+
+        return site_schema()
+    text = resources.files("pacsferry.cli.schemas").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def schema(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of the list.", show_default=False)] = None,
+    fmt: o.Fmt = None,
+    json_: o.Json = False,
+) -> int:
+    """List the JSON schemas, or print one."""
+    screen = Screen.of(fmt, json_, text=True)
+    if name is not None:
+        write(plain_json(named(name)) + "\n")
+    elif screen.json:
+        names = shipped()
+        write(plain_json({"schema": "pacsferry.schema", "version": 1, "status": "ok", "schemas": names}) + "\n")
+    else:
+        write("\n".join(shipped()) + "\n")
+    return 0

@@ -1,0 +1,48 @@
+"""``pacsferry verify-files``: whether the released files are what the ledger says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import options as o
+from . import tables
+from .screen import Screen
+
+_KINDS = ("missing", "changed", "foreign")
+
+
+def verify_files(
+    project: o.Project,
+    quick: Annotated[bool, typer.Option("--quick", help="Compare sizes only.")] = False,
+    site: o.Site = None,
+    sets: o.Sets = None,
+    fmt: o.Fmt = None,
+    json_: o.Json = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Compare digests with the ledger; list missing, changed and foreign files."""
+    from pacsferry import app
+    from pacsferry.core.documents import document
+
+    screen = Screen.of(fmt, json_, quiet=quiet)
+    found = app.verify_files(project, quick=quick, site_name=site, sets=sets or ())
+    lists = {kind: list(getattr(found, kind)) for kind in _KINDS}
+    hint = {} if found.ok else {"hint": f"`pacsferry resume {project}` fetches what is missing; look at the others"}
+    lines = [{"status": kind, "path": path} for kind, paths in lists.items() for path in paths]
+
+    def table(out: object) -> None:
+        if lines:
+            tables.draw(out, ("status", "path"), [[line["status"], line["path"]] for line in lines])  # type: ignore[arg-type]
+        said = "all as the ledger says" if found.ok else hint["hint"]
+        tables.say(out, f"{found.checked:,} files compared: {said}", "green" if found.ok else "red")  # type: ignore[arg-type]
+
+    screen.result(
+        document(
+            "verify-files", "ok" if found.ok else "failed", project=project, checked=found.checked, **lists, **hint
+        ),
+        table=table,
+        rows=(("status", "path"), lines),
+    )
+    return 0 if found.ok else 5
