@@ -65,10 +65,10 @@ class DimseServer:
         self._ae.maximum_associations = 100
         self._ae.acse_timeout, self._ae.dimse_timeout, self._ae.network_timeout = 15, 120, None
         self._ae.supported_contexts = [build_context(VERIFICATION)]
-        self._server: Any = self._ae.start_server(
+        server: Any = self._ae.start_server(
             (host, 0), block=False, ae_title=ae_title, evt_handlers=[(evt.EVT_REQUESTED, self._requested)]
         )
-        self._relay = Relay((host, self._server.server_address[1]), host=host, port=port)
+        self._relay = Relay((host, server.server_address[1]), host=host, port=port)
         self.port = self._relay.port
         self._serve: Mapping[type, Callable[..., None]] = {
             C_ECHO: self._echo,
