@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ...core.model import Needle
-from .text import decode
+from ...core.charsets import decode
 
 _NAME_PARTS = re.compile(r"[\^=\s,.\-\\]+")
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from ...core.encoding import malformed
 from ...core.errors import HeldError
 from ...core.model import Draft, Facts, Source
-from . import filemeta, method, reference, text
+from ...core import charsets as text
+from . import filemeta, method, reference
 from .describe import sentences
 from .program import Op, Program, element, index
 from .rules import RuleSet, compile_basic

@@ -56,7 +56,25 @@ UNITS = {
     **dict.fromkeys((b"FD", b"SV", b"UV", b"OD", b"OV"), 8),
 }
 STRINGS = frozenset(
-    {b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"PN", b"SH", b"ST", b"TM", b"UC", b"UI", b"UR", b"UT"}
+    {
+        b"AE",
+        b"AS",
+        b"CS",
+        b"DA",
+        b"DS",
+        b"DT",
+        b"IS",
+        b"LO",
+        b"LT",
+        b"PN",
+        b"SH",
+        b"ST",
+        b"TM",
+        b"UC",
+        b"UI",
+        b"UR",
+        b"UT",
+    }
 )
 #: VRs that may stand for each other without a change of their bytes.
 _LIKE = (

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 
 from ...core.encoding import EXPLICIT, LONG_VRS, Dialect
 from ...core.model import Keys
-from . import pixels, reference, text
+from ...core import charsets as text
+from . import pixels, reference
 from .needles import Haul
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
 from .scan import Element, Scanner
 from .writer import Writer
 
 _NUMBERS = re.compile(rb"[0-9+\-.eE \\\0]*")
-_ODD_NUMBERS = re.compile(rb"[ \\]*(?:[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan|snan)[0-9]*)[ \\\0]*)+", re.IGNORECASE)
+_ODD_NUMBERS = re.compile(
+    rb"[ \\]*(?:[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan|snan)[0-9]*)[ \\\0]*)+", re.IGNORECASE
+)
 _CODES = re.compile(rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]\\\0]*")
 _UIDS = re.compile(rb"[0-9.\\\0 ]*")
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -71,7 +74,9 @@ class Splice:
             Op.PIXELS: self._pixels,
         }
 
-    def run(self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]) -> None:
+    def run(
+        self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
+    ) -> None:
         """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
         self._level(elements, self._top, _Context(dialect, 0, charset, elements), [*ours, (1 << 32, b"")])
         if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):

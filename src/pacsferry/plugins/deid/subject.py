@@ -19,7 +19,8 @@ from ...core.encoding import (
 )
 from ...core.errors import HeldError
 from ...core.model import Seen, Source
-from . import pixels, reference, text
+from ...core import charsets as text
+from . import pixels, reference
 from .method import CODE_SEQUENCE, METHOD
 from .program import PIXEL_TAGS, Step
 from .rules import Limits

@@ -37,7 +37,9 @@ class Writer:
         """An element of even length."""
         long = len(head) == 8
         if not long and len(value) > 0xFFFE:
-            self.put(element(int.from_bytes(head[:2], "little") << 16 | int.from_bytes(head[2:4], "little"), b"UN", value))
+            self.put(
+                element(int.from_bytes(head[:2], "little") << 16 | int.from_bytes(head[2:4], "little"), b"UN", value)
+            )
             return
         self.put(head + (_U32 if long else _U16).pack(len(value)) + value)
 

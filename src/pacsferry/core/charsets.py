@@ -46,6 +46,8 @@ ESCAPES = {
     b"$)C": ("euc_kr", b""),
     b"$)A": ("gb2312", b""),
 }
+#: Codecs of the multi-byte sets that only code extensions reach.
+_MULTI_BYTE = {"ISO_IR 87": "iso2022_jp", "ISO_IR 159": "iso2022_jp_2", "ISO_IR 149": "euc_kr", "ISO_IR 58": "gb2312"}
 _TERM = re.compile(r"ISO[ _]?(?:2022[ _])?IR[ _]?(\d+)")
 
 
@@ -57,8 +59,7 @@ def terms(value: bytes) -> tuple[str, ...]:
 
 def known(value: bytes) -> bool:
     """Whether every term is one of the standard."""
-    multi_byte = {"ISO_IR 87", "ISO_IR 159", "ISO_IR 149", "ISO_IR 58"}
-    return all(term in CODECS or term in multi_byte for term in terms(value))
+    return all(term in CODECS or term in _MULTI_BYTE for term in terms(value))
 
 
 def decode(value: bytes, charset: tuple[str, ...]) -> str:
@@ -92,3 +93,9 @@ def _decoded_multi(value: bytes, codec: str, prefix: int) -> str:
         return value.decode(codec)
     except UnicodeError:
         return value[prefix:].decode("latin-1")
+
+
+def codecs(charset: tuple[str, ...]) -> tuple[str, ...]:
+    """Python's codecs for the terms that are known."""
+    both = CODECS | _MULTI_BYTE
+    return tuple(both[term] for term in charset if term in both)
