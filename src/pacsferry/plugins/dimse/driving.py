@@ -37,6 +37,8 @@ MAX_NEGOTIATION = 1 << 20
 _SLACK = 64
 #: How long the reactor sleeps when nobody rings; it also looks at its timers then.
 _NAP_MS = 50
+#: The stock reactor's step, while there is no connection to wait on.
+_STEP = 0.001
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -54,6 +56,7 @@ _REACTOR = (
     "run_reactor",
     "to_provider_queue",
     "_recv_pdu",
+    "_run_loop_delay",
     "event_queue",
     "state_machine",
 )
@@ -272,6 +275,7 @@ def _quicken(dul: DULServiceProvider, bell: _Doorbell) -> None:
     dul.to_provider_queue.put = _ringing(dul.to_provider_queue.put, bell)  # type: ignore[method-assign]
     dul._is_transport_event = _waiting(dul, bell)  # type: ignore[method-assign]
     dul._read_pdu_data = _reading(dul)  # type: ignore[method-assign]
+    dul._run_loop_delay = 0  # it would sleep after each PDU; ``waiting`` sleeps instead
 
 
 def _ringing(put: Callable[..., None], bell: _Doorbell) -> Callable[..., None]:
@@ -288,6 +292,7 @@ def _waiting(dul: DULServiceProvider, bell: _Doorbell) -> Callable[[], bool]:
     def waiting() -> bool:
         line = cast("Line", dul.socket)
         if line.socket is None or not line._is_connected or dul.state_machine.current_state == "Sta13":
+            time.sleep(_STEP)
             return stock()
         if not line.ready:
             with contextlib.suppress(OSError, ValueError):  # closed meanwhile: the stock code finds out
