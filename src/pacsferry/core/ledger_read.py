@@ -109,8 +109,9 @@ def settled(conn: sa.Connection, key: str) -> dict[str, str]:
 
 def codes(conn: sa.Connection, key: str) -> dict[str, int]:
     """How many instances of a study are held or excluded, by reason code."""
-    asked = sa.select(instance.c.code, sa.func.count().label("n")).join(study).where(study.c.key == key, instance.c.code != "")
-    return {row.code: row.n for row in conn.execute(asked.group_by(instance.c.code))}
+    mine = (study.c.key == key) & (instance.c.code != "")
+    asked = sa.select(instance.c.code, sa.func.count().label("n")).join(study).where(mine).group_by(instance.c.code)
+    return {row.code: row.n for row in conn.execute(asked)}
 
 
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:
