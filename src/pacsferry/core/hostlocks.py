@@ -28,7 +28,7 @@ _UNPLAIN = re.compile(r"[^A-Za-z0-9.-]+")
 def file_name(name: str) -> str:
     """A plain file name for a lease; the hash keeps apart what sanitising would make equal."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{_UNPLAIN.sub('_', name)[:48].strip('._') or 'x'}-{digest}"
+    return f"{_UNPLAIN.sub('_', name)[:48].strip('._-') or 'x'}-{digest}"
 
 
 def silent(_message: str) -> None:
@@ -103,14 +103,20 @@ class HostLeases:
     def _card(path: Path) -> str:
         handle = open_shared(path)
         try:
-            card = json.loads(read_all(handle) or b"{}")
-            since = datetime.fromtimestamp(card["since"]).astimezone()
-            project = f", project {card['project']}" if card["project"] else ""
-            return f"process {int(card['pid'])} since {since:%H:%M} (user {card['user']}{project})"
-        except (ValueError, KeyError, TypeError):
-            return ""
+            return _introduced(json.loads(read_all(handle) or b"{}"))
+        except (ValueError, KeyError, TypeError, OverflowError, OSError):
+            return ""  # who holds it had no time to say so yet
         finally:
             os.close(handle)
+
+
+def _introduced(card: dict[str, object]) -> str:
+    """A holder in words; "" when it is gone. Any user of the host may have written the card."""
+    pid, since = int(str(card["pid"])), datetime.fromtimestamp(float(str(card["since"]))).astimezone()
+    user, project = (_UNPLAIN.sub("_", str(card[name]))[:64] for name in ("user", "project"))
+    if processes.started(pid) is None:
+        return ""
+    return f"process {pid} since {since:%H:%M} (user {user}{f', project {project}' if project else ''})"
 
 
 def _locked(path: Path) -> int | None:
