@@ -186,6 +186,15 @@ def test_two_processes_at_once_make_one_secret(folders: Folders) -> None:
     assert [path.name for path in folders.private.iterdir()] == ["p"]
 
 
+def test_what_a_killed_process_left_half_made_is_swept(folders: Folders) -> None:
+    half = folders.private / ".new-p-0123456789abcdef"
+    half.mkdir(parents=True)
+    (half / "secret").write_text("0" * 64)
+    project = init_project(folders, "p", site="orthanc")
+    assert [path.name for path in folders.private.iterdir()] == ["p"]
+    assert project.secret != bytes(32)
+
+
 def test_a_folder_of_somebody_else_is_no_project(folders: Folders) -> None:
     (folders.private / "p").mkdir(parents=True)
     (folders.private / "p/notes.txt").write_text("mine")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from pydantic import Field
 
 from pacsferry.core.archive import NoSettings, Strict
 from pacsferry.core.errors import ConfigError
+from pacsferry.core.fitting import attempt
 from pacsferry.core.units import Duration, octets, seconds
 from pacsferry.profiles.fit import fit
+from pacsferry.profiles.model import SiteProfile
 
 
 class Inner(Strict):
@@ -69,3 +73,61 @@ def test_what_is_no_duration(text: object) -> None:
 
 def test_sizes() -> None:
     assert (octets("2GB"), octets("2GiB"), octets("10 kB")) == (2 * 10**9, 2 * 2**30, 10_000)
+
+
+KEYS = st.sampled_from(
+    [
+        "archive",
+        "dimse",
+        "receiver",
+        "dicomweb",
+        "timeouts",
+        "tls",
+        "auth",
+        "host",
+        "port",
+        "url",
+        "mode",
+        "use",
+        "name",
+        "quirks",
+        "transport",
+        "deidentify",
+        "select",
+        "modality",
+        "only",
+        "not",
+        "budget",
+        "hours",
+        "exclude",
+        "patients",
+        "output",
+        "images",
+        "policy",
+        "require",
+        "report",
+        "export",
+        "settings",
+        "x",
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 70000)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["none", "required"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=300)
+@hypothesis.given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_any_table_gives_a_profile_or_problems_with_addresses(table: dict) -> None:
+    profile, problems = attempt(SiteProfile, table)
+    assert (profile is None) == bool(problems)
+    for one in problems:
+        assert one.text
+        assert one.line().startswith(one.address)

@@ -155,6 +155,8 @@ def _make(private: Path, settings: ProjectFile) -> bool:
         sync_folder(fresh)
         return _named(fresh, private)
     except OSError as err:
+        if (private / projectfile.NAME).exists():
+            return False  # another process was faster, and swept ours away
         raise StoreError(f"{private}: cannot be written: {err.strerror}") from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -172,6 +174,8 @@ def _named(fresh: Path, private: Path) -> bool:
             hint="restore the file from a backup, or choose another name",
         ) from None
     sync_folder(private.parent)
+    for unfinished in private.parent.glob(f".new-{private.name}-{'[0-9a-f]' * 16}"):
+        shutil.rmtree(unfinished, ignore_errors=True)  # of who was slower, or was killed
     return True
 
 
