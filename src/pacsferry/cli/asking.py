@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class Words:
     date_from: str | None = None
     date_to: str | None = None
     modality: Sequence[str] | None = None
+
+    def any(self) -> bool:
+        """Whether anything was typed."""
+        return any(getattr(self, field.name) for field in fields(self))
 
     def asked(self) -> tuple[Asked, ...]:
         """The requests; none where nothing was typed. Raises ``ConfigError``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from . import options as o
 from . import tables
 from .screen import Screen
 from .values import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _COLUMNS = ("seq", "at", "actor", "action", "object", "outcome", "details")
 
@@ -38,12 +41,15 @@ def audit(
         {"hint": "somebody changed the trail; compare it with a backup or with heads noted elsewhere"} if broken else {}
     )
 
-    def table(out: object) -> None:
-        tables.draw(out, _COLUMNS, [[event[name] for name in _COLUMNS[:-1]] + [_said(event)] for event in events])  # type: ignore[arg-type]
+    def table(out: Console) -> None:
+        if not events:
+            tables.say(out, "nothing was done yet")
+            return
+        tables.draw(out, _COLUMNS, [[event[name] for name in _COLUMNS[:-1]] + [_said(event)] for event in events])
         if trail.report is not None and broken:
-            tables.say(out, f"broken at event {trail.report.first_bad}", "red")  # type: ignore[arg-type]
+            tables.say(out, f"broken at event {trail.report.first_bad}", "red")
         elif trail.report is not None:
-            tables.say(out, f"whole: {trail.report.count:,} events, head {trail.report.head}", "green")  # type: ignore[arg-type]
+            tables.say(out, f"whole: {trail.report.count:,} events, head {trail.report.head}", "green")
 
     screen.result(
         document("audit", "failed" if broken else "ok", project=project, events=events, chain=chain, **hint),

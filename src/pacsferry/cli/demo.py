@@ -27,6 +27,8 @@ TRANSPORTS = ("wado-rs", "c-get", "c-move")
 _RECEIVER = "PACSFERRY"
 _COLUMNS = ("transport", "studies", "stored", "held", "missing", "seconds", "status")
 _FINE = frozenset({"ok", "skipped", "held"})
+#: Why a report and a screenshot are held.
+_MEANT = frozenset({"sop-class", "burned-in"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,9 @@ class Shown:
 
     @property
     def fine(self) -> bool:
-        """Two objects of the samples are meant to be held; nothing may be missing."""
-        return all(row.status in _FINE for row in self.loaded.rows)
+        """Two kinds of object in the samples are meant to be held; nothing else, and nothing may be missing."""
+        rows = self.loaded.rows
+        return all(row.status in _FINE and set(row.reasons) <= _MEANT for row in rows)
 
     def line(self) -> dict[str, object]:
         rows = self.loaded.rows
@@ -151,7 +154,9 @@ def _table(out: Console, shown: Sequence[Shown], *, same: bool) -> None:
     said = f"the same {count} files, byte for byte, over all transports" if same else "the files differ"
     tables.say(out, said, "green" if same else "red")
     if any(line["held"] for line in lines):
-        tables.say(out, "held, as it should be: a report and a screenshot, which the rules cannot make safe yet")
+        meant = all(one.fine for one in shown)
+        said = "held, as it should be: a report and a screenshot, which the rules cannot make safe yet"
+        tables.say(out, said if meant else f"see `pacsferry status {lines[0]['project']}`")
     tables.say(out, "")
     for line in lines:
         tables.say(out, f"{line['transport']:>8}  {line['images']}")

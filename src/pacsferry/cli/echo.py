@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import options as o
 from . import tables
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _COLUMNS = ("status", "service", "address", "seconds", "error")
 
@@ -38,10 +43,10 @@ def echo(
     status = {0: "ok", 4: "failed"}.get(code, "incomplete")
     hint = {"hint": "; ".join(hints)} if hints else {}
 
-    def table(out: object) -> None:
-        tables.draw(out, _COLUMNS, [[line[name] for name in _COLUMNS] for line in lines])  # type: ignore[arg-type]
+    def table(out: Console) -> None:
+        tables.draw(out, _COLUMNS, [[line[name] for name in _COLUMNS] for line in lines])
         for line in hints:
-            tables.say(out, f"hint: {line}")  # type: ignore[arg-type]
+            tables.say(out, f"hint: {line}")
 
     screen.result(document("echo", status, answers=lines, **hint), table=table, rows=(_COLUMNS, lines))
     return code

@@ -115,7 +115,7 @@ def _save(target: Path, found: FoundRows) -> None:
     from pacsferry.core.errors import StoreError
 
     rows = [{"request": str(one.request), **one.identified} for one in found.rows]
-    content = plain_json({"schema": "pacsferry.found", "version": 1, "results": rows}) + "\n"
+    content = plain_json({"schema": "pacsferry.found", "version": 1, "status": "ok", "results": rows}) + "\n"
     if target.suffix == ".csv":
         content = _csv(rows)
     try:

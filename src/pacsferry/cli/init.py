@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options as o
 from . import tables
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def init(
@@ -53,9 +56,9 @@ def init(
         "images": str(made.images),
     }
 
-    def table(out: object) -> None:
-        tables.lines(out, where)  # type: ignore[arg-type]
-        tables.say(out, f"\nNext: `pacsferry load {made.name} ACCESSION…`")  # type: ignore[arg-type]
+    def table(out: Console) -> None:
+        tables.lines(out, where)
+        tables.say(out, f"\nNext: `pacsferry load {made.name} ACCESSION…`")
 
     screen.result(document("init", "ok", **where), table=table, rows=(tuple(where), [where]))
     return 0

@@ -9,10 +9,13 @@ import typer
 
 from . import options as o
 from .asking import Words
+from .plan import planned
 from .screen import Screen
 
 if TYPE_CHECKING:
     import threading
+
+    from rich.console import Console
 
     from pacsferry.app import Loaded
     from pacsferry.core.progress import Told
@@ -62,6 +65,7 @@ def load(
 ) -> int:
     """Retrieve, de-identify, store and account for what is asked for."""
     from pacsferry import app
+    from pacsferry.core.errors import ConfigError
 
     screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose, events=events)
     words = Words(
@@ -75,10 +79,13 @@ def load(
         date_to=date_to,
         modality=modality,
     )
+    if plan_id is not None and (words.any() or dry_run):
+        raise ConfigError("--plan ID says what to load; it goes with no query and no --dry-run", hint="leave one out")
+    if dry_run:
+        return planned(screen, project, words, site=site, sets=sets, max_studies=max_studies, max_images=max_images)
     options = app.LoadOptions(
         max_studies=max_studies,
         max_images=max_images,
-        dry_run=dry_run,
         wait=not no_wait,
         yes=yes,
         workers=workers,
@@ -87,20 +94,27 @@ def load(
     )
     asked = words.asked()
     return concluded(
-        screen, lambda told, stop: app.load(project, asked, options, site=site, sets=sets or (), told=told, stop=stop)
+        screen,
+        project,
+        lambda told, stop: app.load(project, asked, options, site=site, sets=sets or (), told=told, stop=stop),
     )
 
 
-def concluded(screen: Screen, work: Callable[[Told, threading.Event], Loaded]) -> int:
+def concluded(screen: Screen, project: str, work: Callable[[Told, threading.Event], Loaded]) -> int:
     """Run, show the rows and return the exit code; Ctrl-C lets the run conclude."""
     from pacsferry.core.documents import load_document
+    from pacsferry.core.errors import InterruptedRun
 
-    from . import rows, tables
+    from . import rows
     from .progress import told
     from .stopping import concluding
 
-    with concluding(screen.say) as stop, told(screen) as tell:
-        result = work(tell, stop)
+    try:
+        with concluding(screen.say) as stop, told(screen) as tell:
+            result = work(tell, stop)
+    except KeyboardInterrupt:
+        hint = f"`pacsferry resume {project}` goes on"
+        raise InterruptedRun("interrupted; what is done is kept", hint=hint) from None
     document = load_document(
         project=result.project,
         run=result.run,
@@ -108,10 +122,11 @@ def concluded(screen: Screen, work: Callable[[Told, threading.Event], Loaded]) -
         rows=result.rows,
         verification=result.verification,
     )
+    if result.error:
+        document |= {"error": result.error, "hint": result.hint or document.get("hint")}
 
-    def table(out: object) -> None:
-        rows.show(out, result.rows, project=result.project)  # type: ignore[arg-type]
-        tables.say(out, f"{result.status}: {rows.summary(result.verification)}")  # type: ignore[arg-type]
+    def table(out: Console) -> None:
+        rows.show(out, result)
 
     screen.result(document, table=table, rows=(rows.COLUMNS, document["results"]))
     return result.exit_code

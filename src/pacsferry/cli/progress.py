@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,23 +38,52 @@ def told(screen: Screen) -> Iterator[Told]:
         yield Lines(screen)
 
 
+@dataclass(slots=True)
+class Sums:
+    """What came so far: a run tells of single instances, people and programs want to know how many there are."""
+
+    studies: int = 0
+    instances: int = 0
+    expected: int = 0
+    size: int = 0
+
+    def add(self, step: Progress) -> None:
+        """Take a step into account."""
+        if step.kind == "study-started":
+            self.expected += step.total or 0
+        elif step.kind == "study-done":
+            self.studies += 1
+        elif step.kind == "instance":
+            self.instances = max(self.instances + 1, step.done)
+            self.size += step.size
+
+
 class Events:
     """One JSON document per line (schema ``pacsferry.event``)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._sums = Sums()
         self._next = 0.0
+        self._late: Progress | None = None
 
     def __call__(self, step: Progress) -> None:
         with self._lock:
-            if step.kind == "instance" and step.done != step.total:
-                if time.monotonic() < self._next:
-                    return
-                self._next = time.monotonic() + _PACE
-            write(json.dumps(_event(step)) + "\n", sys.stderr)
+            self._sums.add(step)
+            if step.kind == "instance" and time.monotonic() < self._next:
+                self._late = step
+                return
+            if self._late is not None and step.kind != "instance":
+                self._write(self._late)
+            self._write(step)
+
+    def _write(self, step: Progress) -> None:
+        if step.kind == "instance":
+            self._next, self._late = time.monotonic() + _PACE, None
+        write(json.dumps(_event(step, self._sums)) + "\n", sys.stderr)
 
 
-def _event(step: Progress) -> dict[str, object]:
+def _event(step: Progress, sums: Sums) -> dict[str, object]:
     return {
         "schema": "pacsferry.event",
         "version": 1,
@@ -62,7 +92,9 @@ def _event(step: Progress) -> dict[str, object]:
         "case_id": step.case_id or None,
         "done": step.done,
         "total": step.total,
-        "size": step.size,
+        "studies": sums.studies,
+        "instances": sums.instances,
+        "size": sums.size,
         "text": step.text or None,
     }
 
@@ -102,10 +134,11 @@ class Shown:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
-        self._size = 0
+        self._sums = Sums()
 
     def __call__(self, step: Progress) -> None:
         with self._lock:
+            self._sums.add(step)
             getattr(self, "_" + step.kind.replace("-", "_"))(step)
 
     def _bar(self, name: str, **fields: object) -> None:
@@ -119,18 +152,22 @@ class Shown:
     def _planned(self, step: Progress) -> None:
         if "asking" in self._tasks:
             self._bars.remove_task(self._tasks.pop("asking"))
-        self._bar("studies", completed=step.done, total=step.total)
+        self._bar("studies", completed=self._sums.studies, total=step.total)
 
     def _study_started(self, step: Progress) -> None:
         self._bar("studies", note=shown(step.case_id))
+        self._images()
 
-    def _instance(self, step: Progress) -> None:
-        self._size += step.size
-        note = f"{self._size / 1e6:,.0f} MB" if self._size else ""
-        self._bar("images", completed=step.done, total=step.total, note=note)
+    def _instance(self, _: Progress) -> None:
+        self._images()
 
-    def _study_done(self, step: Progress) -> None:
-        self._bar("studies", completed=step.done, total=step.total)
+    def _images(self) -> None:
+        size = self._sums.size
+        note = f"{size / 1e6:,.0f} MB" if size else ""
+        self._bar("images", completed=self._sums.instances, total=self._sums.expected or None, note=note)
+
+    def _study_done(self, _: Progress) -> None:
+        self._bar("studies", completed=self._sums.studies)
 
     def _waiting(self, step: Progress) -> None:
         self._note(step)

@@ -41,6 +41,7 @@ def resume(
     options = app.LoadOptions(wait=not no_wait, workers=workers, accept_changed=accept_changed)
     return concluded(
         screen,
+        project,
         lambda told, stop: app.resume(
             project, options, again=again is not None, site=site, sets=sets or (), told=told, stop=stop
         ),

@@ -10,6 +10,7 @@ from . import tables
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pacsferry.app import Loaded
     from pacsferry.core.model import Row
 
 #: The columns of CSV, in the order of the document.
@@ -25,11 +26,24 @@ _HEADS = (
 )
 
 
-def show(out: Console, rows: Sequence[Row], *, project: str) -> None:
-    """The rows, then what is left to do."""
-    if rows:
-        tables.draw(out, _HEADS, [_line(row) for row in rows])
-    _gaps(out, rows, project)
+def show(out: Console, result: Loaded) -> None:
+    """The rows, counts per reason and what to do about each (spec: load), and what is where."""
+    from pacsferry.core.documents import advice
+
+    if result.rows:
+        tables.draw(out, _HEADS, [_line(row) for row in result.rows])
+    _gaps(out, result.rows)
+    for warning in result.verification.get("warnings", ()):
+        tables.say(out, warning, "yellow")
+    if result.error:
+        tables.say(out, result.error, "red")
+    said = f"{result.status}: {_counted(result.verification)}"
+    tables.say(out, said, tables.STYLES.get(result.status, ""))
+    tables.say(out, f"images in {result.images}")
+    if result.report:
+        tables.say(out, f"report  {result.report}")
+    if hint := result.hint or advice(result.project, result.rows):
+        tables.say(out, f"Next: {hint}")
 
 
 def _line(row: Row) -> tuple[object, ...]:
@@ -41,23 +55,19 @@ def _line(row: Row) -> tuple[object, ...]:
     )
 
 
-def _gaps(out: Console, rows: Sequence[Row], project: str) -> None:
-    """Counts per reason and what to do about each (spec: load)."""
-    from pacsferry.core.documents import EXCLUDED, advice, gaps
+def _gaps(out: Console, rows: Sequence[Row]) -> None:
+    from pacsferry.core.documents import EXCLUDED, gaps
 
-    told = [gap for gap in gaps(rows) if gap.code not in EXCLUDED]
-    for gap in told:
-        tables.say(out, f"{gap.count:>7,}  {gap.means}", "bold")
-        tables.say(out, f"         {gap.advice}")
-    errors = {row.error for row in rows if row.error}
-    for error in sorted(errors):
+    for gap in gaps(rows):
+        if gap.code not in EXCLUDED:
+            tables.say(out, f"{gap.count:>7,}  {gap.means}", "bold")
+            tables.say(out, f"         {gap.advice}")
+    for error in sorted({row.error for row in rows if row.error}):
         tables.say(out, f"         {error}", "red")
-    if hint := advice(project, rows):
-        tables.say(out, f"\nNext: {hint}")
 
 
-def summary(verification: Mapping[str, Any]) -> str:
+def _counted(verification: Mapping[str, Any]) -> str:
     """One line of counts."""
-    names = {"loaded": "loaded", "skipped": "complete before", "failed": "not complete", "not_found": "not found"}
+    names = {"loaded": "complete", "skipped": "complete before", "failed": "not complete", "not_found": "not found"}
     said = [f"{verification[key]:,} {name}" for key, name in names.items() if verification.get(key)]
-    return ", ".join(said) or "nothing was asked for"
+    return ", ".join(said) or "nothing was left to do"

@@ -57,8 +57,8 @@ def _styled(column: str, text: str) -> Any:
 
 
 def say(out: Console, text: str, style: str = "") -> None:
-    """A sentence, never folded by us: terminals fold it so that a path can still be copied."""
-    out.print(shown(text), style=style, soft_wrap=True)
+    """Lines, never folded by us: terminals fold them so that a path can still be copied."""
+    out.print("\n".join(shown(line) for line in text.split("\n")), style=style, soft_wrap=True)
 
 
 def lines(out: Console, pairs: Mapping[str, object]) -> None:

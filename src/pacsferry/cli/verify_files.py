@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options as o
 from . import tables
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _KINDS = ("missing", "changed", "foreign")
 
@@ -32,11 +35,11 @@ def verify_files(
     hint = {} if found.ok else {"hint": f"`pacsferry resume {project}` fetches what is missing; look at the others"}
     lines = [{"status": kind, "path": path} for kind, paths in lists.items() for path in paths]
 
-    def table(out: object) -> None:
+    def table(out: Console) -> None:
         if lines:
-            tables.draw(out, ("status", "path"), [[line["status"], line["path"]] for line in lines])  # type: ignore[arg-type]
+            tables.draw(out, ("status", "path"), [[line["status"], line["path"]] for line in lines])
         said = "all as the ledger says" if found.ok else hint["hint"]
-        tables.say(out, f"{found.checked:,} files compared: {said}", "green" if found.ok else "red")  # type: ignore[arg-type]
+        tables.say(out, f"{found.checked:,} files compared: {said}", "green" if found.ok else "red")
 
     screen.result(
         document(
