@@ -16,6 +16,7 @@ def spoilt_answers(spoiled: Spoiled, answers: Iterable[Dataset]) -> Iterator[Dat
     """Answers of a query as the orders want them; for both protocols."""
     lacks, cap = spoiled.take("find-lacks"), spoiled.take("find-cap")
     found = [] if spoiled.take("find-empty") else list(answers)
+    found = [one for one in found for _ in "12"] if spoiled.take("find-twice") else found
     if found and spoiled.take("find-stranger"):
         found.append(_stranger(found[0]))
     for answer in found[: int(cap["limit"]) if cap else None]:

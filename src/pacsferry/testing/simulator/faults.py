@@ -74,6 +74,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = _table(
     _kind("find-empty", "answers a query with success and no match", ("c-find", "qido-rs")),
     _kind("find-cap", "answers with so many matches and says nothing of the rest", ("c-find", "qido-rs"), limit=10),
     _kind("find-lacks", "leaves a keyword out of its answers", ("c-find", "qido-rs"), keyword="SOPClassUID"),
+    _kind("find-twice", "repeats every answer", ("c-find", "qido-rs")),
     _kind("find-stranger", "answers with a study that does not match", ("c-find", "qido-rs")),
     _kind("late", "C-MOVE says success first and sends the images so many seconds later", ("c-move",), seconds=1.0),
     _kind("no-pending", "sends no pending responses", _DIMSE_RETRIEVE),

@@ -1,0 +1,48 @@
+"""Contracts: tests that every plugin of a kind must pass. Subclass one, override ``offer``, run pytest.
+
+>>> class TestMine(LayoutContract):  # doctest: +SKIP
+...     @pytest.fixture
+...     def offer(self):
+...         return mine.OFFER
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .deidentifier import DeidentifierContract
+from .finder import FinderContract
+from .gate import GateContract
+from .kit import Contract, MemorySink
+from .layout import LayoutContract
+from .pseudonyms import PseudonymSourceContract
+from .report import ReportContract
+from .transport import TransportContract
+from .vendor import VendorContract
+
+#: The contract of each kind in ``core.registry.KINDS``.
+CONTRACTS: Final[Mapping[str, type[Contract]]] = {
+    "finder": FinderContract,
+    "transport": TransportContract,
+    "anonymization profile": DeidentifierContract,
+    "pseudonym source": PseudonymSourceContract,
+    "gate": GateContract,
+    "layout": LayoutContract,
+    "report": ReportContract,
+    "vendor": VendorContract,
+}
+
+__all__ = [
+    "CONTRACTS",
+    "Contract",
+    "DeidentifierContract",
+    "FinderContract",
+    "GateContract",
+    "LayoutContract",
+    "MemorySink",
+    "PseudonymSourceContract",
+    "ReportContract",
+    "TransportContract",
+    "VendorContract",
+]

@@ -1,0 +1,84 @@
+"""Every built-in of every kind passes the contract that third parties have to pass; one without a run fails here."""
+
+import pytest
+
+from pacsferry.core import registry
+from pacsferry.testing import contracts
+from pacsferry.testing.contracts import drafts
+from pacsferry.testing.samples import BASIC_TEXT_SR, SECONDARY_CAPTURE
+
+BUILTINS = registry.load(external=False)
+
+
+def offers(kind):
+    """One parameter per built-in of a kind."""
+    return pytest.fixture(params=BUILTINS.names(kind))(lambda _, request: BUILTINS.named(kind, request.param))
+
+
+class TestFinders(contracts.FinderContract):
+    offer = offers("finder")
+
+
+class TestTransports(contracts.TransportContract):
+    offer = offers("transport")
+
+
+class TestAnonymizationProfiles(contracts.DeidentifierContract):
+    offer = offers("anonymization profile")
+    must_handle = ("CT", "CT, implicit", "CT, RLE", "MR", "MR, JPEG 2000", "Enhanced MR")
+
+
+class TestPseudonymSources(contracts.PseudonymSourceContract):
+    offer = offers("pseudonym source")
+
+
+class TestGates(contracts.GateContract):
+    offer = offers("gate")
+
+    @pytest.fixture
+    def stopped(self, offer):
+        return {
+            "residual-identifiers": [drafts.leaking()],
+            "sop-class": [drafts.of_class(BASIC_TEXT_SR, "SR")],
+            "burned-in": [drafts.of_class(SECONDARY_CAPTURE, "OT", burned_in_annotation="YES")],
+        }[offer.name]
+
+
+class TestLayouts(contracts.LayoutContract):
+    offer = offers("layout")
+
+
+class TestReports(contracts.ReportContract):
+    offer = offers("report")
+
+
+class TestVendors(contracts.VendorContract):
+    offer = offers("vendor")
+
+
+RUNS = {
+    "finder": TestFinders,
+    "transport": TestTransports,
+    "anonymization profile": TestAnonymizationProfiles,
+    "pseudonym source": TestPseudonymSources,
+    "gate": TestGates,
+    "layout": TestLayouts,
+    "report": TestReports,
+    "vendor": TestVendors,
+}
+
+
+def test_no_built_in_is_broken():
+    assert not BUILTINS.broken
+
+
+def test_every_kind_has_a_contract_and_a_run():
+    assert set(registry.KINDS) == set(contracts.CONTRACTS) == set(RUNS)
+    assert all(issubclass(run, contracts.CONTRACTS[kind]) for kind, run in RUNS.items())
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_kind_has_a_built_in(kind):
+    assert BUILTINS.names(kind), "a hook without a built-in that uses it is not a hook yet"
+
+
