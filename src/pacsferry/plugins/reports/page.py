@@ -73,7 +73,7 @@ def page(summary: Summary) -> str:
 
 def _header(summary: Summary) -> Markup:
     started = summary.started.strftime("%Y-%m-%d %H:%M %Z").strip()
-    state = _verdict(summary.rows, summary.status)
+    state = _verdict(summary)
     return tag(
         "header",
         tag("p", "pacsferry", class_="brand"),
@@ -88,16 +88,20 @@ def _identified() -> Markup:
     return tag("p", "This page names accession numbers. It belongs in the private folder only.", class_="private")
 
 
-def _verdict(rows: Sequence[Row], status: str) -> tuple[str, str, str]:
+def _verdict(summary: Summary) -> tuple[str, str, str]:
     """A word, its colour, and a sentence."""
-    found = [row for row in rows if row.study_uid]
+    found = [row for row in summary.rows if row.study_uid or row.case_id]
+    nowhere = _number(summary.verification.get("not_found"))
     good = sum(row.status in DONE for row in found)
     said = f"{good:,} of {len(found):,} {'study' if len(found) == 1 else 'studies'} complete."
-    nowhere = sum(row.status is Status.NOT_FOUND for row in rows)
     if nowhere:
         said += f" {nowhere:,} {'request' if nowhere == 1 else 'requests'} matched nothing."
-    colour = {"ok": "good", "failed": "bad"}.get(status, "mild")
-    return status.replace("_", " "), colour, said
+    colour = {"ok": "good", "failed": "bad"}.get(summary.status, "mild")
+    return summary.status.replace("_", " "), colour, said
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _sections(summary: Summary, rows: Sequence[Row]) -> Iterable[Markup]:
@@ -181,10 +185,11 @@ def _command(sentence: str) -> Markup:
 
 
 def _studies(summary: Summary, rows: Sequence[Row]) -> Markup:
-    private = ["Request", "Accession"] if summary.identified else []
-    names = [*private, "Case", "Study date", "Modality", "Description", "Series", "Instances", "", "Status"]
-    head = tag("tr", *(tag("th", name, scope="col", class_=_aligned(name)) for name in names))
-    body = [_study(row, summary.identified) for row in rows]
+    cells = [_cells(row, identified=summary.identified) for row in rows]
+    # A column in which nothing was released would only take room.
+    names = [name for name in (cells[0] if cells else {}) if any(row[name] is not None for row in cells)]
+    head = tag("tr", *(tag("th", name.strip(), scope="col", class_=_aligned(name)) for name in names))
+    body = [tag("tr", *(_cell(name, row[name]) for name in names)) for row in cells]
     table = tag("div", tag("table", tag("thead", head), tag("tbody", join(body))), class_="scroll", tabindex=0)
     empty = tag("p", "No study was found.", class_="empty")
     return _section("Studies", _legend() if body else "", table if body else empty, name="studies")
@@ -199,24 +204,31 @@ def _aligned(name: str) -> str | None:
     return "number" if name in {"Series", "Instances", "Request"} else None
 
 
-def _study(row: Row, identified: bool) -> Markup:
-    asked = [tag("td", row.request, class_="number"), tag("td", row.accession or "—")] if identified else []
-    return tag(
-        "tr",
-        *asked,
-        tag("th", row.case_id or "—", scope="row"),
-        tag("td", _date(row.study_date)),
-        tag("td", row.modality or "—"),
-        tag("td", row.description or "—", class_="words"),
-        tag("td", row.series_count, class_="number"),
-        tag("td", _fraction(row), class_="number"),
-        tag("td", _stack(row)),
-        tag("td", _badge(row.status), _explained(row, identified)),
-    )
+def _cells(row: Row, *, identified: bool) -> dict[str, object]:
+    """What stands below each head; None where there is nothing to say."""
+    asked = {"Request": row.request, "Accession": row.accession} if identified else {}
+    return {
+        **asked,
+        "Case": row.case_id,
+        "Study date": _date(row.study_date),
+        "Modality": row.modality or None,
+        "Description": row.description or None,
+        "Series": row.series_count,
+        "Instances": _fraction(row),
+        " ": _stack(row),
+        "Status": join([_badge(row.status), _explained(row, identified=identified)]),
+    }
 
 
-def _date(date: str | None) -> str:
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if date and len(date) == 8 and date.isdecimal() else date or "—"
+def _cell(name: str, value: object) -> Markup:
+    shown = "\N{EM DASH}" if value is None else value
+    if name == "Case":
+        return tag("th", shown, scope="row")
+    return tag("td", shown, class_="words" if name == "Description" else _aligned(name))
+
+
+def _date(date: str | None) -> str | None:
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if date and len(date) == 8 and date.isdecimal() else date or None
 
 
 def _fraction(row: Row) -> Markup:
@@ -244,7 +256,7 @@ def _badge(status: Status) -> Markup:
     return tag("span", str(status).replace("_", " "), class_=f"badge {colour}", title=_MEANS[status])
 
 
-def _explained(row: Row, identified: bool) -> Markup:
+def _explained(row: Row, *, identified: bool) -> Markup:
     """Why a study is not whole; transports and evidence folded away."""
     whys = [f"{count:,} \N{MULTIPLICATION SIGN} {code}" for code, count in sorted(row.reasons.items())]
     whys += [row.error] if identified and row.error else []
