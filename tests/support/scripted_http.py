@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -42,11 +43,12 @@ class Server:
     """Answers each request with what the script says; ``requests`` are those that came, in order."""
 
     script: Script
+    tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.origin = f"http{'s' if self.tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._stopped = threading.Event()
         self._lines: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,6 +74,10 @@ class Server:
             threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
+        if self.tls:
+            with contextlib.suppress(OSError):
+                line = self.tls.wrap_socket(line, server_side=True)
+                self._lines.append(line)
         with contextlib.suppress(OSError, ValueError), line.makefile("rb") as incoming:
             while request := _read(incoming):
                 self.requests.append(request)

@@ -44,8 +44,8 @@ def serve():
     """Start a scripted server."""
     servers = []
 
-    def start(script) -> Server:
-        servers.append(Server(script))
+    def start(script, tls=None) -> Server:
+        servers.append(Server(script, tls))
         return servers[-1]
 
     yield start

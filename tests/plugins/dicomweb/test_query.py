@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacsferry.core.archive import Quirks
-from pacsferry.core.errors import TransferError
+from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Query
 from pacsferry.plugins.dicomweb.answers import match, rows
 from support.scripted_http import CLOSE, HANG, answer, in_turn
@@ -186,6 +186,14 @@ def test_an_archive_without_instance_queries_is_not_asked(serve, qido):
     assert server.requests == []
 
 
+def test_a_word_that_is_no_keyword_is_an_error_and_not_ignored(serve, qido):
+    server = serve(lambda _: [page([study(1)])])
+    for query in (Query(level=Level.STUDY, keys={"AcessionNumber": "1"}), Query(level=Level.STUDY, wants=("Foo",))):
+        with pytest.raises(ConfigError, match="no keyword"):
+            list(qido(server.url).find(query))
+    assert server.requests == []
+
+
 # What is answered.
 
 
@@ -241,6 +249,14 @@ def test_no_json_raises_anything_but_a_transfer_error(value):
             assert found.text("StudyInstanceUID")
     except TransferError as err:
         assert err.code == "bad-answer"  # noqa: PT017 - it may also not raise
+
+
+def test_half_a_surrogate_pair_can_still_be_written_down():
+    answered = json.loads(
+        '{"0020000D": {"Value": ["1.2"]}, "00100020": {"Value": ["A\\ud800", {"Alphabetic": "\\udfff"}]}}'
+    )
+    text = match(answered, Level.STUDY, {}, frozenset(("StudyInstanceUID", "PatientID"))).text("PatientID")
+    assert text.encode("utf-8") == b"A?\\?"
 
 
 def test_only_what_was_asked_for_is_kept(serve, qido):

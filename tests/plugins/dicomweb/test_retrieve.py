@@ -576,3 +576,9 @@ def test_a_missing_root_names_the_key(web, key):
     with pytest.raises(ConfigError, match="archive.dicomweb.url is missing") as caught:
         Wado(Archive(name="x", dicomweb=web), WadoSettings())
     assert key in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", "http://.example/x"])
+def test_a_root_that_is_no_address_names_the_key(url):
+    with pytest.raises(ConfigError, match=r"archive\.dicomweb\.wado: write"):
+        Wado(Archive(name="x", dicomweb=Dicomweb(url="http://h/x", wado=url)), WadoSettings())

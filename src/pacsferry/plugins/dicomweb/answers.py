@@ -62,9 +62,10 @@ def _text(values: object) -> str:
 
 def _one(value: object) -> str:
     if isinstance(value, str):
-        return value
+        # JSON can write half a surrogate pair, which nothing after this could encode.
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return "=".join(str(value.get(group) or "") for group in _NAME_GROUPS).rstrip("=")
+        return "=".join(_one(value.get(group)) for group in _NAME_GROUPS).rstrip("=")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None or isinstance(value, bool | list) else str(value)

@@ -11,9 +11,10 @@ from typing import Any
 
 import requests
 from dicomweb_client import DICOMwebClient
+from pydicom.datadict import tag_for_keyword
 
 from pacsferry.core.archive import Archive
-from pacsferry.core.errors import TransferError
+from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Match, Ping, Query
 
 from . import QidoSettings
@@ -95,6 +96,12 @@ class Qido:
 
     def find(self, query: Query) -> Iterator[Match]:
         """All answers, each once. Raises ``TransferError``, also in the middle."""
+        for keyword in (*query.keys, *query.wants):
+            if tag_for_keyword(keyword) is None:
+                # An archive would ignore it, and answer with everything.
+                raise ConfigError(
+                    f"{keyword!r} is no keyword of DICOM", hint="write it as in PS3.6, for example StudyDate"
+                )
         if query.level is Level.IMAGE and self._archive.quirks.image_level_find is False:
             raise TransferError("the archive answers no query for instances", code="not-supported", retryable=False)
         seen: set[tuple[str, ...]] = set()

@@ -84,10 +84,15 @@ def root_of(archive: Archive, service: str) -> Root:
             f"{key} is missing", hint=f"set archive.dicomweb.url, or archive.dicomweb.{service}, to the DICOMweb root"
         )
     try:
-        origin(url)
-    except ValueError:
+        _sent(url)
+    except (ValueError, requests.RequestException):
         raise ConfigError(f"{key}: write http://host:port/path, with a port of 1 to 65535") from None
     return Root(url=url.rstrip("/"), key=key)
+
+
+def _sent(url: str) -> tuple[str, str, int | None]:
+    """The origin as ``requests`` will write it: international names become ASCII."""
+    return origin(str(requests.Request("GET", url).prepare().url))
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -114,7 +119,7 @@ class WebSession(requests.Session):
         self._max_whole = max_whole
         self.root = root
         self._settings = settings
-        self._origin = origin(root.url)
+        self._origin = _sent(root.url)
         self._lines = Lines()
         self.limits = (archive.timeouts.connect, archive.timeouts.stall)
         self.trust_env = False

@@ -1,0 +1,83 @@
+"""HTTPS: who is not trusted is not talked to, and a read can be ended there as well."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from pacsferry.core.errors import TransferError
+from pacsferry.core.model import Wanted
+from support.scripted_http import HANG, RELATED, answer, related, study
+
+OBJECTS = [b"DICM" * 100_000, b"DICM"]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs Debian package openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return cert, context
+
+
+@pytest.fixture(autouse=True)
+def no_authorities(monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_stranger_is_not_trusted(serve, wado, basket, certificate):
+    server = serve(lambda _: [study(OBJECTS)], tls=certificate[1])
+    with pytest.raises(TransferError) as caught:
+        wado(server.url).fetch(Wanted(study="1.2"), basket)
+    assert (caught.value.code, caught.value.retryable) == ("unreachable", False)
+    assert server.requests == []
+
+
+def test_an_authority_of_the_environment_is_trusted(serve, wado, basket, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    server = serve(lambda _: [study(OBJECTS)], tls=certificate[1])
+    assert wado(server.url).fetch(Wanted(study="1.2"), basket).completed == 2
+    assert basket.kept == OBJECTS
+
+
+def test_https_is_not_left_for_http(serve, wado, basket, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    plain = serve(lambda _: [study(OBJECTS)])
+    server = serve(lambda _: [answer(301, Location=plain.url)], tls=certificate[1])
+    with pytest.raises(TransferError):
+        wado(server.url).fetch(Wanted(study="1.2"), basket)
+    assert plain.requests == []
+
+
+def test_close_ends_a_fetch_under_way(serve, wado, basket, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    server = serve(
+        lambda _: [answer(200, related(OBJECTS)[:999], length=9999, Content_Type=RELATED), HANG], tls=certificate[1]
+    )
+    transport, caught = wado(server.url, stall=30), []
+
+    def fetch() -> None:
+        try:
+            transport.fetch(Wanted(study="1.2"), basket)
+        except TransferError as err:
+            caught.append(err.code)
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    time.sleep(0.4)
+    transport.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert caught == ["interrupted"]
