@@ -126,9 +126,9 @@ def row(state: StudyState, *, request: int = 0, accession: str | None = None) ->
 
 
 def counts(states: Iterable[StudyState]) -> dict[str, int]:
-    """How many studies have which status, and instances by what became of them."""
+    """How many instances became what, and how many studies have which verdict ("ok_studies" ...)."""
     known = list(states)
-    by_status = Counter(status_of(state).value for state in known)
+    by_status = Counter(f"{status_of(state).value}_studies" for state in known)
     summed = {name: sum(getattr(state, name) for state in known) for name in ("stored", "held", "missing", "excluded")}
     return {
         "studies": len(known),
