@@ -6,6 +6,7 @@ keys, ``BEGIN IMMEDIATE`` for whatever writes. What is SQLite's own stands in th
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -56,12 +57,13 @@ class Store:
 
     def __init__(self, path: Path, tables: Sequence[sa.Table], *, create: bool, mode: int = 0o600) -> None:
         self.path = path
-        if create and not path.exists():
+        if create and not os.path.lexists(path):
             _create(path, tables, mode)
         _check_file(path, mode)
         self._engine = _engine(path, journal_mode(path.parent))
         self._writing = self._engine.execution_options(**{_WRITES: True})
         self._lock = threading.RLock()
+        self._at_work = False
         self._check_version()
 
     def close(self) -> None:
@@ -70,9 +72,16 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it or nothing. Raises ``StoreError``."""
-        with self._lock, _told(self.path), self._writing.begin() as conn:
-            yield conn
+        """One transaction: all of it or nothing. Raises ``StoreError``. Not to be nested: it would wait for itself."""
+        with self._lock, _told(self.path):
+            if self._at_work:
+                raise RuntimeError("a transaction within a transaction")
+            self._at_work = True
+            try:
+                with self._writing.begin() as conn:
+                    yield conn
+            finally:
+                self._at_work = False
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -118,7 +127,7 @@ def _create(path: Path, tables: Sequence[sa.Table], mode: int) -> None:
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         draft.chmod(mode)
-        engine = _engine(draft, "DELETE")
+        engine = _engine(draft, journal_mode(path.parent))
         try:
             with _told(path), engine.begin() as conn:
                 ledger.create_all(conn, tables=list(tables))
@@ -129,8 +138,9 @@ def _create(path: Path, tables: Sequence[sa.Table], mode: int) -> None:
     except OSError as err:
         raise StoreError(f"cannot create {path}: {err.strerror}") from None
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        for name in (draft, f"{draft}-wal", f"{draft}-shm", f"{draft}-journal"):
+            with suppress(OSError):
+                Path(name).unlink()
     processes.sync_folder(path.parent)
 
 
@@ -140,8 +150,19 @@ def _publish(draft: Path, path: Path) -> None:
         os.link(draft, path, follow_symlinks=False)
     except FileExistsError:
         return
-    except OSError:  # a file system without hard links
-        draft.rename(path)
+    except OSError:
+        _publish_without_links(draft, path)
+
+
+def _publish_without_links(draft: Path, path: Path) -> None:
+    """The same on a file system without hard links: a lock on the folder keeps others from looking meanwhile."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not os.path.lexists(path):
+            draft.rename(path)
+    finally:
+        os.close(folder)
 
 
 def _check_file(path: Path, mode: int) -> None:
