@@ -1,4 +1,4 @@
-"""Make the compact tables of plugins/deid/tables from the reference tables of the standard; run by hand for a new edition.
+"""Make the compact tables of plugins/deid/tables from the reference tables; run by hand for a new edition.
 
     python tools/make_deid_tables.py FOLDER
 
@@ -39,17 +39,22 @@ MORE_PIXELS = {"RT Dose Storage", "Segmentation Storage", "Parametric Map Storag
 
 
 def elements(folder: Path) -> list[str]:
-    """Tag, VR and keyword of every element of PS3.6."""
-    found = {tag: (CHOICES.get(row[0], row[0]), row[4]) for tag, row in DicomDictionary.items()}
+    """Tag, VR, keyword and how many values at most ("" for any number) of every element of PS3.6."""
+    found = {tag: (CHOICES.get(row[0], row[0]), row[4], _most(row[1])) for tag, row in DicomDictionary.items()}
     newer = json.loads(next(folder.glob("ps36_vr_*.json")).read_text())
-    found |= {int(tag, 16): (vr, "") for tag, vr in newer.items() if vr and int(tag, 16) not in found}
+    found |= {int(tag, 16): (vr, "", "") for tag, vr in newer.items() if vr and int(tag, 16) not in found}
     names = {int(tag, 16): name for tag, name, *_ in _plain_rows(folder)}
     rows = []
-    for tag, (vr, keyword) in sorted(found.items()):
+    for tag, (vr, keyword, most) in sorted(found.items()):
         if tag >> 16 in NOT_DATA or (tag >> 16) & 1 or vr == "NONE":
             continue
-        rows.append(f"{tag:08X}\t{vr}\t{keyword or _keyword(names.get(tag, ''))}")
+        rows.append(f"{tag:08X}\t{vr}\t{keyword or _keyword(names.get(tag, ''))}\t{most}")
     return rows
+
+
+def _most(multiplicity: str) -> str:
+    last = multiplicity.replace(" or ", "-").split("-")[-1]
+    return last if last.isdecimal() else ""
 
 
 def _keyword(name: str) -> str:

@@ -137,6 +137,7 @@ class Wrapped:
     sop_instance: str = ""
 
 
+_META_LENGTH = 0x00020000
 _META = {0x00020002: "sop_class", 0x00020003: "sop_instance", 0x00020010: "transfer_syntax"}
 
 
@@ -152,13 +153,16 @@ def unwrap(data: Buffer, framing: Framing, transfer_syntax: str | None) -> Wrapp
         return Wrapped(start=0, transfer_syntax=transfer_syntax)
     pos = 132 if bytes(data[128:132]) == b"DICM" else 0
     found: dict[str, str] = {}
-    while bytes(data[pos : pos + 2]) == b"\x02\x00":
+    end = len(data)
+    while pos < end and bytes(data[pos : pos + 2]) == b"\x02\x00":
         tag, _, length, value = header(data, pos, EXPLICIT)
         pos = value + length
         if length == UNDEFINED or pos > len(data):
             malformed("the file meta information is cut off")
+        if tag == _META_LENGTH and length == 4:
+            end = pos + int.from_bytes(data[value:pos], "little")
         if tag in _META:
-            found[_META[tag]] = uid_text(data[value:pos])
+            found.setdefault(_META[tag], uid_text(data[value:pos]))
     if not found.get("transfer_syntax"):
         malformed("no file meta information that names a transfer syntax")
     return Wrapped(start=pos, **found)
@@ -183,7 +187,7 @@ def inflate(data: Buffer, limit: int, *, whole: bool) -> bytes:
         too_complex("the size of the inflated data set")
     if whole and not stream.eof:
         malformed("the deflate stream is cut off")
-    # One byte of padding makes the stream's length even (PS3.5 A.5).
-    if whole and len(stream.unused_data) > 1:
+    # One byte makes the length even (PS3.5 A.5); some writers add the eight bytes that end a gzip file. Neither is used.
+    if whole and len(stream.unused_data) > 9:
         malformed("bytes after the deflate stream")
     return out

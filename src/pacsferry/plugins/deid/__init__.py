@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...core.hookspecs import hookimpl
-from ...core.ports import Deidentifier, Offer
+from pacsferry.core.hookspecs import hookimpl
+from pacsferry.core.ports import Deidentifier, Offer
+
 from .settings import Ps315Settings
 
 

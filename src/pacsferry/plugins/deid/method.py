@@ -5,28 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from . import reference
 from .program import element, head_of
 from .rules import CID_7050, RuleSet
 
 METHOD, CODE_SEQUENCE = 0x00120063, 0x00120064
 
-#: Words of which an earlier DeidentificationMethod may consist; a value with any other word could name somebody.
-_WORDS = frozenset(
-    """
-    a action actions all allowlist and anon anonymisation anonymise anonymised anonymiser anonymization anonymize anonymized
-    anonymizer annex another application applied as attribute attributes basic before blacklist by cda characteristics clean
-    cleaned clinical code codes compliant confidentiality conformant content ctp dataset date dates de deid deidentification
-    deidentified deidentifier deidentify default descriptors device dicognito dicom dicomanonymizer dicomtrolley digit digits
-    earlier edited edition element elements encrypted engine entity field fields file files filter first for free from full
-    gdcmanon graphics hashed header headers id identification identified identifier identifiers identity image images in info
-    information institution karnak keep kept level lim limited longitudinal mask masked method methods midi mirc modified
-    none nema of offline on option options orthanc other overlay overlays pacsferry part patient per phi pixel pixels plugin
-    posda previous previously prior private profile profiles protocol pseudonymised pseudonymization pseudonymized pydicom
-    recognizable redacted release remapped removal remove removed replaced research retain retained rsna rule rules safe
-    safeharbor second script set shift shifted software some standard step stripped structured supplement study tag tags tcia
-    template temporal text the tool tools two uid uids unlisted unknown using v version visual whitelist with xnat
-    """.split()
-)
 _SPLIT = re.compile(r"[^A-Za-z]+")
 _HARMLESS = re.compile(r"[A-Za-z ,.;:()/+_\-]*|(?:(?:[A-Za-z ,;:()/+_\-]|(?<!\d)\d{1,4}[a-e]?(?!\d)|\.)*)")
 
@@ -34,7 +18,7 @@ _HARMLESS = re.compile(r"[A-Za-z ,.;:()/+_\-]*|(?:(?:[A-Za-z ,;:()/+_\-]|(?<!\d)
 def recognised(value: str) -> bool:
     """Whether an earlier value says only how something was de-identified: known words and short numbers."""
     return bool(_HARMLESS.fullmatch(value)) and all(
-        word.lower() in _WORDS or len(word) < 3 or word.upper() in {"PS"} for word in _SPLIT.split(value)
+        word.lower() in reference.method_words() or len(word) < 3 for word in _SPLIT.split(value)
     )
 
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ...core.model import Needle
-from ...core.charsets import decode
+from pacsferry.core.charsets import decode
+from pacsferry.core.model import Needle
 
 _NAME_PARTS = re.compile(r"[\^=\s,.\-\\]+")
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
@@ -16,7 +16,7 @@ _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 @lru_cache(maxsize=4096)
 def of_name(keyword: str, value: bytes, charset: tuple[str, ...]) -> tuple[Needle, ...]:
     """Each component part of three letters or more (PS3.5 6.2.1); two are enough where one is a word."""
-    parts = {part for part in _NAME_PARTS.split(decode(value, charset).strip(" \0"))}
+    parts = set(_NAME_PARTS.split(decode(value, charset).strip(" \0")))
     return tuple(
         Needle(kind=keyword, text=part)
         for part in sorted(parts)

@@ -6,8 +6,8 @@ import struct
 from array import array
 from dataclasses import dataclass, replace
 
-from ...core.encoding import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, Dialect, header, malformed
-from ...core.model import Buffer
+from pacsferry.core.encoding import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, Dialect, header, malformed
+from pacsferry.core.model import Buffer
 
 #: Samples per pixel that are really stored where chrominance is subsampled (PS3.3 C.7.6.3.1.2), as a ratio.
 _SUBSAMPLED = {"YBR_FULL_422": (2, 1), "YBR_PARTIAL_422": (2, 1), "YBR_PARTIAL_420": (3, 2)}
@@ -99,7 +99,9 @@ def with_bits(shape: Shape, bits: int) -> Shape:
     return replace(shape, bits=bits)
 
 
-def little(value: memoryview, vr: bytes, bits: int) -> bytes:
-    """Pixels of a big endian object in little endian (PS3.5 A.3, retired): OB has no byte order."""
-    unit = 1 if vr == b"OB" else max(2, bits // 8)
-    return swapped(value, unit if unit in _ARRAY_CODES else 2)
+def little(value: memoryview, vr: bytes, bits: int) -> memoryview:
+    """Pixels of a big endian object in little endian (PS3.5 A.3, retired): OB has no byte order, OW has words."""
+    if vr == b"OB":
+        return value
+    unit = bits // 8 if bits // 8 in _ARRAY_CODES else 2
+    return memoryview(swapped(value[: len(value) // unit * unit], unit))

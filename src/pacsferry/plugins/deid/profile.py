@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from ...core.encoding import malformed
-from ...core.errors import HeldError
-from ...core.model import Draft, Facts, Source
-from ...core import charsets as text
+from pacsferry.core import charsets as text
+from pacsferry.core.errors import HeldError
+from pacsferry.core.model import Draft, Facts, Source
+
 from . import filemeta, method, reference
 from .describe import sentences
 from .program import Op, Program, element, index
@@ -48,32 +48,34 @@ class Ps315:
     def apply(self, source: Source) -> Draft:
         """De-identify one object. Raises ``HeldError`` and nothing else."""
         try:
-            return self._apply(source)
+            draft = self._apply(source)
         except HeldError:
             raise
         except Exception as err:
-            name = type(err).__name__
-        raise HeldError(f"the rules failed on the object ({name})", code="deidentifier-failed") from None
+            message = f"the rules failed on the object ({type(err).__name__})"
+            raise HeldError(message, code="deidentifier-failed") from None
+        return draft
 
     def _apply(self, source: Source) -> Draft:
         subject = read(source, self.rules.limits)
         top, nested = self._programs_for(subject)
-        for strict in (False, True):
-            splice = Splice(
-                subject.scanner,
-                top,
-                nested,
-                keys=source.keys,
-                pseudonym=source.pseudonym.encode("ascii"),
-                writer=Writer(),
-                pixel_step=subject.put_pixels,
-                strict=strict,
-            )
-            try:
-                return _draft(source, self.rules, subject, splice, top)
-            except Invalid:
-                continue
-        malformed("values that are not of their kind")
+        try:
+            return self._draft(source, subject, top, nested, strict=False)
+        except Invalid:
+            return self._draft(source, subject, top, nested, strict=True)
+
+    def _draft(self, source: Source, subject: Subject, top: Program, nested: Program, *, strict: bool) -> Draft:
+        splice = Splice(
+            subject.scanner,
+            top,
+            nested,
+            keys=source.keys,
+            pseudonym=source.pseudonym.encode("ascii"),
+            writer=Writer(),
+            pixel_step=subject.put_pixels,
+            strict=strict,
+        )
+        return _draft(source, self.rules, subject, splice, top)
 
     def _programs_for(self, subject: Subject) -> tuple[Program, Program]:
         """Steps depend on the class and on the sign of pixel values only."""

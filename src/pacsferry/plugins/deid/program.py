@@ -6,7 +6,8 @@ import enum
 import struct
 from typing import NamedTuple
 
-from ...core.encoding import LONG_VRS
+from pacsferry.core.encoding import LONG_VRS, UNDEFINED
+
 from . import reference
 from .rules import TEXT_VRS, Rule, RuleSet, resolve, type_of
 
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     """One operation. ``head`` is the element's header up to its length, ``fixed`` the whole element if it is constant.
 
     ``needle`` names the keyword under which an original value is looked for in the output; ``unit`` is the size in
-    bytes of one value of a binary VR.
+    bytes of one value of a binary VR, ``most`` of all that PS3.6 allows.
     """
 
     op: Op
@@ -47,6 +48,7 @@ class Step(NamedTuple):
     fixed: bytes
     needle: str
     unit: int
+    most: int
     fixed_text: int
 
 
@@ -161,6 +163,7 @@ class Program(dict[int, "Step | None"]):
             fixed=fixed,
             needle=rule.keyword if rule.vr in {"PN", "UI"} or rule.tag in reference.needles() else "",
             unit=UNITS.get(vr, 1),
+            most=_most(rule, vr),
             fixed_text=text,
         )
 
@@ -205,6 +208,12 @@ class Program(dict[int, "Step | None"]):
         return {"CS": Op.CODE, "AS": Op.CODE, "DS": Op.NUMBER, "IS": Op.NUMBER, "UI": Op.STRUCTURAL}.get(
             rule.vr, Op.BYTES
         )
+
+
+def _most(rule: Rule, vr: bytes) -> int:
+    """Bytes of the greatest number of values; a number that takes more room could be text in disguise."""
+    numeric = vr in UNITS and vr[:1] != b"O" and rule.most
+    return UNITS[vr] * rule.most if numeric else UNDEFINED
 
 
 def index(rules: RuleSet) -> dict[int, Rule]:

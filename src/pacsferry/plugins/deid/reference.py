@@ -18,9 +18,12 @@ def _rows(name: str) -> Iterator[list[str]]:
 
 
 @cache
-def elements() -> Mapping[int, tuple[str, str]]:
-    """Tag to VR and keyword of every element of an image (PS3.6). VR XS is US or SS, OX is OB or OW."""
-    return {int(tag, 16): (vr, keyword) for tag, vr, keyword in _rows("elements")}
+def elements() -> Mapping[int, tuple[str, str, int]]:
+    """Tag to VR, keyword and greatest number of values (0: any) of every element of an image (PS3.6).
+
+    VR XS is US or SS, OX is OB or OW.
+    """
+    return {int(tag, 16): (vr, keyword, int(most or 0)) for tag, vr, keyword, most in _rows("elements")}
 
 
 @cache
@@ -69,3 +72,9 @@ def schemes() -> frozenset[str]:
 def needles() -> Mapping[int, str]:
     """Tag to keyword of elements whose original values must not survive anywhere."""
     return {int(tag, 16): keyword for tag, keyword in _rows("needles")}
+
+
+@cache
+def method_words() -> frozenset[str]:
+    """Words that say how something was de-identified."""
+    return frozenset(word for row in _rows("method_words") for word in row[0].split())

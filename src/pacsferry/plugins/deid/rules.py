@@ -68,7 +68,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What is done to one element and why. ``where`` is any, item or code (see tables/technical.tsv)."""
+    """What is done to one element and why. ``where`` is any, item or code (see tables/technical.tsv).
+
+    ``most`` is the greatest number of values that PS3.6 allows, 0 for any number.
+    """
 
     tag: int
     keyword: str
@@ -76,6 +79,7 @@ class Rule:
     action: str
     source: str
     where: str = "any"
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ def type_of(tag: int, sop_class: str) -> str | None:
 
 def compile_basic() -> RuleSet:
     """The Basic profile."""
-    rules = tuple(_rule(tag, vr, keyword) for tag, (vr, keyword) in sorted(reference.elements().items()))
+    rules = tuple(_rule(tag, vr, keyword, most) for tag, (vr, keyword, most) in sorted(reference.elements().items()))
     codes, method, temporal = ("113100",), f"PS3.15 {reference.EDITION} Basic Profile, pacsferry", "REMOVED"
     digest = hashlib.sha256()
     for line in _canonical(rules, codes, method, temporal):
@@ -135,7 +139,7 @@ def compile_basic() -> RuleSet:
 def _canonical(rules: tuple[Rule, ...], *rest: object) -> Iterator[str]:
     """Everything that decides what is written, line by line."""
     yield f"pacsferry deid {ENGINE} {reference.EDITION} {rest}"
-    yield from (f"{rule.tag:08X} {rule.vr} {rule.action} {rule.where}" for rule in rules)
+    yield from (f"{rule.tag:08X} {rule.vr} {rule.action} {rule.where} {rule.most}" for rule in rules)
     for uid, attributes in sorted(reference.types().items()):
         yield f"{uid} {sorted(attributes.items())}"
     for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), Limits.__slots__):
@@ -143,9 +147,9 @@ def _canonical(rules: tuple[Rule, ...], *rest: object) -> Iterator[str]:
     yield repr(Limits())
 
 
-def _rule(tag: int, vr: str, keyword: str) -> Rule:
+def _rule(tag: int, vr: str, keyword: str, most: int) -> Rule:
     action, source, where = _decide(tag, vr)
-    return Rule(tag=tag, keyword=keyword, vr=vr, action=action, source=source, where=where)
+    return Rule(tag=tag, keyword=keyword, vr=vr, action=action, source=source, where=where, most=most)
 
 
 def _decide(tag: int, vr: str) -> tuple[str, str, str]:

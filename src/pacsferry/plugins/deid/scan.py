@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
-from ...core.encoding import (
+from pacsferry.core.encoding import (
     EXPLICIT,
     IMPLICIT,
     ITEM,
@@ -17,7 +18,8 @@ from ...core.encoding import (
     skip,
     too_complex,
 )
-from ...core.errors import HeldError
+from pacsferry.core.errors import HeldError
+
 from .rules import Limits
 
 #: Tag, VR ("" where implicit), start, start of the value, end, whether its length is undefined.
@@ -44,7 +46,7 @@ class Scanner:
         if depth > self._limits.depth:
             too_complex("the depth of sequences")
         found: list[Element] = []
-        last, ordered = -1, True
+        last, ordered, private = -1, True, 0
         short, data = _SHORT[dialect.order], self.data
         explicit = dialect.explicit
         while pos < end:
@@ -64,11 +66,15 @@ class Scanner:
             stop = self._end(value, end, IMPLICIT if vr == b"UN" else dialect) if undefined else value + length
             if stop > end:
                 malformed("an element is longer than what holds it")
-            ordered = ordered and tag > last
-            last = tag
-            found.append((tag, vr, pos, value, stop, undefined))
+            if tag & 0x10000:
+                # Private elements (PS3.5 7.8.1) go whatever they are, so nobody needs to know of them.
+                private += 1
+            else:
+                ordered = ordered and tag > last
+                last = tag
+                found.append((tag, vr, pos, value, stop, undefined))
             pos = stop
-        self._count += len(found)
+        self._count += len(found) + private
         if self._count > self._limits.elements:
             too_complex("the number of elements")
         return found if ordered else _in_order(found)
@@ -98,26 +104,31 @@ class Scanner:
             yield value, pos - (8 if length == UNDEFINED else 0)
 
     def dialect_within(self, element: Element, dialect: Dialect) -> Dialect:
-        """How the items of a sequence are encoded; one written as UN is implicit (PS3.5 6.2.2), or as its writer had it.
+        """How the items of a sequence are encoded: one written as UN is implicit (PS3.5 6.2.2), or as its writer had it.
 
         Raises ``HeldError`` where neither makes sense.
         """
         if element[1] != b"UN":
             return dialect
-        if element[5]:
+        if element[5] or self._makes_sense(element, IMPLICIT):
             return IMPLICIT
-        for candidate in (IMPLICIT, dialect if dialect.explicit else EXPLICIT):
-            try:
-                for start, stop in self.items(element, candidate):
-                    Scanner(self.data, self._limits).elements(start, stop, candidate, 1)
-            except HeldError:
-                continue
-            return candidate
-        malformed("a sequence of unknown encoding")
+        other = dialect if dialect.explicit else EXPLICIT
+        if not self._makes_sense(element, other):
+            malformed("a sequence of unknown encoding")
+        return other
+
+    def _makes_sense(self, element: Element, dialect: Dialect) -> bool:
+        trial = Scanner(self.data, self._limits)
+        try:
+            for start, stop in trial.items(element, dialect):
+                trial.elements(start, stop, dialect, 1)
+        except HeldError:
+            return False
+        return True
 
 
 def _in_order(found: list[Element]) -> list[Element]:
     found.sort(key=lambda element: element[0])
-    if any(one[0] == other[0] for one, other in zip(found, found[1:], strict=False)):
+    if any(one[0] == other[0] for one, other in pairwise(found)):
         malformed("a tag that stands twice")
     return found

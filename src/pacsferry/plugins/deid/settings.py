@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
-from ...core.archive import Strict
+from pacsferry.core.archive import Strict
 
 #: Options of PS3.15 table E.1-1 as profiles name them.
 OPTIONS = (

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ...core.encoding import EXPLICIT, LONG_VRS, Dialect
-from ...core.model import Keys
-from ...core import charsets as text
+from pacsferry.core import charsets as text
+from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
+from pacsferry.core.model import Keys
+
 from . import pixels, reference
 from .needles import Haul
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
@@ -128,7 +129,7 @@ class Splice:
         """Whether the value can be passed on as it stands: even, with no padding but what evenness needs."""
         size = end - value
         if op == Op.BYTES:
-            return size <= BULK and not size % step.unit and not size & 1
+            return size <= BULK and size <= step.most and not size % step.unit and not size & 1
         if size & 1 or (size > 0xFFFE and step.vr not in LONG_VRS):
             return False
         if size:
@@ -157,7 +158,7 @@ class Splice:
         raw = bytes(self._data[value:end])
         if step.unit == 1:
             return raw
-        if len(raw) % step.unit:
+        if len(raw) % step.unit or len(raw) > step.most:
             return None
         return pixels.swapped(raw, step.unit) if here.dialect.order == ">" else raw
 
@@ -165,7 +166,14 @@ class Splice:
         writer = self.writer
         size = one[4] - one[3]
         plain = here.dialect.order == "<" or step.unit == 1
-        if size > BULK and plain and not size % step.unit and not size & 1 and not one[5] and alike(one[1], step.vr):
+        if (
+            BULK < size <= step.most
+            and plain
+            and not size % step.unit
+            and not size & 1
+            and not one[5]
+            and alike(one[1], step.vr)
+        ):
             value = self._data[one[3] : one[4]]
             if len(step.head) == 8:
                 writer.put(step.head + size.to_bytes(4, "little"))
@@ -276,7 +284,7 @@ class Splice:
                 if step.op == Op.REMAP:
                     for part in bytes(self._data[each[3] : each[4]]).decode("latin-1").split("\\"):
                         self.uid(part, step.needle)
-                elif step.vr == b"SQ" or step.needle:
+                elif step.vr == b"SQ" or (step.needle and step.vr != b"UI"):
                     self._look(each, step, inside)
 
     def _enter(self, one: Element, step: Step, here: _Context) -> None:

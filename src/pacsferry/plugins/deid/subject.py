@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...core.encoding import (
+from pacsferry.core import charsets as text
+from pacsferry.core.encoding import (
     DEFLATED,
     EXPLICIT_BE,
     EXPLICIT_LE,
@@ -17,9 +18,9 @@ from ...core.encoding import (
     malformed,
     unwrap,
 )
-from ...core.errors import HeldError
-from ...core.model import Seen, Source
-from ...core import charsets as text
+from pacsferry.core.errors import HeldError
+from pacsferry.core.model import Seen, Source
+
 from . import pixels, reference
 from .method import CODE_SEQUENCE, METHOD
 from .program import PIXEL_TAGS, Step
@@ -144,14 +145,14 @@ class Subject:
         if self.transfer_syntax not in _NATIVE:
             malformed("pixel data that is not encapsulated in a syntax that wants it")
         bits = PIXEL_TAGS[tag] * 8 or shape.bits
-        kept, padding = pixels.native(data[value:end], pixels.with_bits(shape, bits))
+        held = data[value:end] if self.dialect.order == "<" else pixels.little(data[value:end], one[1], bits)
+        kept, padding = pixels.native(held, pixels.with_bits(shape, bits))
         size = len(kept) + len(padding)
         if size > 0xFFFFFFFE:
             malformed("pixel data longer than a length can say")
         head = step.head if tag != 0x7FE00010 or bits > 8 else b"\xe0\x7f\x10\x00OB\0\0"
         writer.put(head + size.to_bytes(4, "little"))
-        swap = self.dialect.order == ">"
-        writer.put_bulk(pixels.little(kept, one[1], bits) if swap else kept)
+        writer.put_bulk(kept)
         if padding:
             writer.put_bulk(padding)
 

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...core.model import Buffer
+from pacsferry.core.model import Buffer
+
 from .program import element
 
 _U32 = struct.Struct("<I")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...core.hookspecs import hookimpl
-from ...core.ports import Gate, Offer
+from pacsferry.core.hookspecs import hookimpl
+from pacsferry.core.ports import Gate, Offer
 
 
 @hookimpl

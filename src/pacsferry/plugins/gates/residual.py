@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from ...core import charsets
-from ...core.archive import NoSettings
-from ...core.encoding import EXPLICIT, ITEM, ITEM_END, SEQUENCE_END, header
-from ...core.errors import HeldError
-from ...core.model import Draft, Needle, Verdict
+from pacsferry.core import charsets
+from pacsferry.core.archive import NoSettings
+from pacsferry.core.encoding import EXPLICIT, ITEM, ITEM_END, SEQUENCE_END, header
+from pacsferry.core.errors import HeldError
+from pacsferry.core.model import Draft, Needle, Verdict
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _UID = re.compile(r"\d+(\.\d+){3,}")
