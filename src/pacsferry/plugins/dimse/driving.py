@@ -15,6 +15,7 @@ import queue
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from socketserver import TCPServer
@@ -210,10 +211,11 @@ class _Doorbell:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._closed = False
+        self._lock = threading.Lock()
 
     def ring(self) -> None:
-        if not self._closed:
-            with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
+            if not self._closed:  # the number may belong to another file by now
                 os.write(self._write, b"!")
 
     def wait(self, sock: socket.socket) -> None:
@@ -227,9 +229,10 @@ class _Doorbell:
                     os.read(self._read, 4096)
 
     def close(self) -> None:
-        self._closed = True
-        os.close(self._read)
-        os.close(self._write)
+        with self._lock:
+            self._closed = True
+            os.close(self._read)
+            os.close(self._write)
 
 
 def tune(assoc: Association) -> None:
@@ -264,10 +267,19 @@ def _silently(assoc: Association, run: Callable[[], None], *, last: bool = False
             assoc.is_aborted, assoc.is_established, assoc._kill = True, False, True
             hang_up(assoc)
         finally:
-            if last:  # wakes a thread that waits for a message that will never come
-                assoc.dimse.msg_queue.put((None, None))
+            if last:
+                _finish(assoc, wire)
+
+    wire = assoc.dul.socket.socket if assoc.dul.socket else None
 
     return guarded
+
+
+def _finish(assoc: Association, wire: socket.socket | None) -> None:
+    """Close what pynetdicom forgets to close when the peer was first, and wake a thread that waits for a message."""
+    if wire is not None:
+        wire.close()
+    assoc.dimse.msg_queue.put((None, None))
 
 
 def _quicken(dul: DULServiceProvider, bell: _Doorbell) -> None:
@@ -390,6 +402,8 @@ class Entity(AE):
         assoc.set_socket(wire)
         tune(assoc)
         assoc.dul.socket = None  # the caller sets it
+        # The stock method wants a role selection answer, which Orthanc leaves out for private classes and then sends.
+        assoc._c_store_scp = lambda request: _store(assoc, request, request._context_id)  # type: ignore[method-assign]
         return wire
 
 
@@ -427,16 +441,24 @@ def _storing(assoc: Association) -> Callable[[Any, int], None]:
     stock = assoc._serve_request
 
     def serve(msg: Any, context_id: int) -> None:
-        context = assoc._accepted_cx.get(context_id)
-        if not isinstance(msg, C_STORE) or not msg.is_valid_request or context is None:
+        if isinstance(msg, C_STORE) and msg.is_valid_request:
+            _store(assoc, msg, context_id)
+        else:
             stock(msg, context_id)
-            return
-        try:
-            StorageServiceClass(assoc).SCP(msg, context)
-        except Exception:
-            hang_up(assoc)
 
     return serve
+
+
+def _store(assoc: Association, request: C_STORE, context_id: int) -> None:
+    """Answer a C-STORE on the context that it came on; one on no accepted context ends the association."""
+    context = assoc._accepted_cx.get(context_id)
+    try:
+        if context is not None:
+            StorageServiceClass(assoc).SCP(request, context)
+            return
+    except Exception:
+        del context
+    hang_up(assoc)
 
 
 class Server(ThreadedAssociationServer):
