@@ -132,6 +132,20 @@ def test_one_study_of_two_patients(orthanc, qido):
     assert found(qido(orthanc.dicomweb_url), Level.STUDY, "PatientID", StudyInstanceUID="1.2.3.4.9") == ["A", "B"]
 
 
+def test_a_study_of_two_patients_comes_by_series_only(orthanc, wado, basket):
+    """Orthanc has two studies with one UID then, and does not know which one is meant."""
+    orthanc.clear()
+    both = series(2, "1.2.3.4.9", patient="A") + series(1, "1.2.3.4.9", patient="B", number=2)
+    orthanc.upload(both)
+    transport = wado(orthanc.dicomweb_url)
+    with pytest.raises(TransferError) as caught:
+        transport.fetch(Wanted(study="1.2.3.4.9"), basket)
+    assert caught.value.code == "http-404"
+    for number in (1, 2):
+        transport.fetch(Wanted(study="1.2.3.4.9", series=f"1.2.3.4.9.{number}"), basket)
+    assert sorted(basket.kept) == sorted(both)
+
+
 @pytest.mark.parametrize("path", ["", "/nothing-here"])
 def test_a_wrong_root_is_an_error(orthanc, qido, wado, basket, path):
     with pytest.raises(TransferError) as caught:

@@ -322,6 +322,18 @@ def test_a_cut_instance_does_not_stop_the_others_but_three_in_a_row_do(serve, wa
     assert basket.kept == OBJECTS[:1]
 
 
+def test_an_archive_that_only_stumbles_is_not_asked_for_every_instance(serve, wado, basket):
+    server = serve(lambda _: [answer(500)])
+    assert fails(wado(server.url, max_tries=1), several(*(f"5.{n}" for n in range(99))), basket).code == "http-error"
+    assert len(server.requests) == 3
+
+
+def test_an_archive_that_wants_a_pause_gets_it(serve, wado, basket):
+    server = serve(in_turn([study(OBJECTS[:1])], [answer(429, Retry_After="999")]))
+    err = fails(wado(server.url), several("5.1", "5.2", "5.3"), basket)
+    assert (err.code, err.retry_after, len(server.requests)) == ("http-429", 999, 2)
+
+
 def test_credentials_missing_for_one_are_missing_for_all(serve, wado, basket):
     server = serve(lambda _: [answer(401)])
     assert fails(wado(server.url), several("5.1", "5.2"), basket).code == "http-401"

@@ -102,8 +102,10 @@ class Wado:
         """Count one instance that failed; raise where going on makes no sense, or where nothing came at all."""
         count.failed += 1
         count.lacks(err.code)
-        count.in_a_row = 0 if isinstance(err, RefusedRequest) else count.in_a_row + 1
-        if err.code in HOPELESS or count.in_a_row >= PATIENCE or (last and not count.completed):
+        of_this_one = isinstance(err, RefusedRequest) and err.status < 500
+        count.in_a_row = 0 if of_this_one else count.in_a_row + 1
+        hopeless = err.code in HOPELESS or err.retry_after is not None or count.in_a_row >= PATIENCE
+        if hopeless or (last and not count.completed):
             raise err
 
     def _one(self, address: str, forms: _Forms, wanted: Wanted, sink: Sink, count: _Count) -> None:
