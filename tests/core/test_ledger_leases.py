@@ -118,6 +118,19 @@ def test_a_released_lease_writes_no_more(path):
             ledger.record("run", lease, [outcome(0)])
 
 
+def test_who_records_keeps_the_lease(path):
+    with Ledger.open(path) as ledger, Ledger.open(path, owner=somebody_else()) as other:
+        lease = leased(ledger)
+        ledger.renew(lease, seconds=-1)
+        ledger.record("run", lease, [outcome(0)])
+        assert other.lease(STUDY) is None
+        ledger.check(lease)
+        ledger.renew(lease, seconds=-1)
+        leased(other)
+        with pytest.raises(LeaseLost):
+            ledger.check(lease)
+
+
 def test_a_process_takes_its_own_lease_anew(path):
     with Ledger.open(path) as ledger:
         first, second = leased(ledger), leased(ledger)

@@ -16,6 +16,8 @@ from pacsferry.core.model import Evidence, Status
 from support.ledgers import STUDY, instance, outcome, plan, somebody_else
 
 SIZE = 6
+#: Thousands of transactions that need not outlive a power cut.
+MEMORY = Path("/dev/shm")
 numbers = st.integers(0, SIZE + 1)
 states = st.sampled_from([InstanceState.STORED, InstanceState.HELD, InstanceState.EXCLUDED])
 who = st.sampled_from(["left", "right"])
@@ -27,7 +29,7 @@ class TwoProcesses(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         path = Path(self.folder.name) / "ledger.db"
         self.ledgers = {"left": Ledger.open(path), "right": Ledger.open(path, owner=somebody_else())}
         self.run = self.ledgers["left"].start_run("load")
@@ -96,12 +98,16 @@ class TwoProcesses(RuleBasedStateMachine):
         if lease.fence != self.fence:
             with pytest.raises(LeaseLost):
                 self.ledgers[who].record(self.run, lease, outcomes)
+            with pytest.raises(LeaseLost):
+                self.ledgers[who].check(lease)
             return
         if any(self.known.get(one.key) is STORED and one.state is not STORED for one in outcomes):
             with pytest.raises(UndefinedStep):
                 self.ledgers[who].record(self.run, lease, outcomes)
             return
+        self.ledgers[who].check(lease)
         self.ledgers[who].record(self.run, lease, outcomes)
+        self.holder = who  # an expired lease that nobody took counts again
         for one in outcomes:
             self.known[one.key] = one.state
             self.by_plan.discard(one.key)

@@ -8,12 +8,14 @@ import traceback
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
-from pacsferry.core import ledger_store, processes
+from pacsferry.core import ledger_schema, ledger_store, processes
 from pacsferry.core.errors import StoreError
 from pacsferry.core.ledger import Ledger
 from pacsferry.core.ledger_schema import instance, linkage
-from support.ledgers import STUDY, leased, outcome, plan, python, said
+from support.ledgers import STUDY, leased, numbered, outcome, plan, python, said, subjects
 
 
 @pytest.fixture
@@ -120,6 +122,38 @@ def test_two_processes_can_make_the_same_ledger_at_once(path, tmp_path):
         one.stdin.flush()
     assert [said(one).split() for one in racers] == [["case0001"] * 8] * 2
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_without_hard_links_a_ledger_is_made_all_the_same(path, monkeypatch):
+    def refuse(*_args, **_more):
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with Ledger.open(path) as ledger:
+        ledger.number_subjects(subjects("a"), numbered)
+    made = path.stat().st_ino
+    ledger_store._create(path, list(ledger_schema.ledger.sorted_tables), 0o600)
+    assert path.stat().st_ino == made
+    assert os.listdir(path.parent) == ["ledger.db"]
+
+
+def test_a_transaction_within_a_transaction_is_an_error_and_no_deadlock(path):
+    with Ledger.open(path) as ledger:
+
+        def name(new, first):
+            ledger.note("run", "naming")
+            return numbered(new, first)
+
+        with pytest.raises(RuntimeError, match="within a transaction"):
+            ledger.number_subjects(subjects("a"), name)
+        assert ledger.number_subjects(subjects("a"), numbered) == {"a": "case0001"}
+
+
+def test_the_tables_can_be_made_in_postgresql():
+    for table in ledger_schema.ledger.sorted_tables:
+        made = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert f"CREATE TABLE {table.name} (" in made.replace('"', "")
+        assert "STRICT" not in made
 
 
 def test_a_busy_ledger_says_so(path, monkeypatch):

@@ -179,7 +179,7 @@ class Ledger:
             changes.expect(conn, plan, busy=busy, again=again)
             self._event(conn, run, "expected", object=plan.key, details=told)
 
-    def lease(self, study: str, *, seconds: float = 120) -> Lease | None:
+    def lease(self, study: str, *, seconds: float = leases.SECONDS) -> Lease | None:
         """The right to work on a study; None while another live process has it."""
         with self._store.write() as conn:
             lease, before = leases.take(conn, study, self._me, seconds)
@@ -193,9 +193,10 @@ class Ledger:
             row = conn.execute(sa.select(tables.study).where(tables.study.c.key == study)).one_or_none()
             return leases.told(row) if row is not None else ""
 
-    def renew(self, lease: Lease, *, seconds: float = 120) -> None:
+    def renew(self, lease: Lease, *, seconds: float = leases.SECONDS) -> None:
         """Let a lease last longer. Raises ``LeaseLost``."""
         with self._store.write() as conn:
+            leases.fenced(conn, lease)
             leases.renew(conn, lease, seconds)
 
     def release(self, lease: Lease) -> None:
@@ -203,13 +204,19 @@ class Ledger:
         with self._store.write() as conn:
             leases.release(conn, lease)
 
+    def check(self, lease: Lease) -> None:
+        """Whether a lease still is what it was, without writing. Raises ``LeaseLost``."""
+        with self._store.read() as conn:
+            leases.fenced(conn, lease)
+
     def record(self, run: str, lease: Lease, outcomes: Sequence[InstanceOutcome]) -> None:
-        """Write what became of a batch of instances, after their files are published.
+        """Write what became of a batch of instances, after their files are published; renews the lease.
 
         Raises ``LeaseLost``, ``PathTaken`` or ``UndefinedStep``; then nothing is written.
         """
         with self._store.write() as conn:
             changes.record(conn, leases.fenced(conn, lease), outcomes)
+            leases.renew(conn, lease, leases.SECONDS)
             count = {state.value: sum(one.state is state for one in outcomes) for state in InstanceState}
             some = {name: number for name, number in count.items() if number}
             self._event(conn, run, "recorded", object=lease.study, details=some)

@@ -12,6 +12,9 @@ from .errors import StoreError
 from .ledger_model import Lease, LeaseLost, Owner
 from .ledger_schema import study
 
+#: How long a lease lasts when its owner gives no sign of life.
+SECONDS = 120.0
+
 _FREE = {"lease_boot": "", "lease_pid": 0, "lease_started": 0, "lease_host": "", "lease_since": 0.0, "lease_until": 0.0}
 
 
@@ -84,9 +87,9 @@ def fenced(conn: sa.Connection, lease: Lease) -> sa.Row[Any]:
 
 
 def renew(conn: sa.Connection, lease: Lease, seconds: float) -> None:
-    """Let the lease last from now. Raises ``LeaseLost``."""
-    row = fenced(conn, lease)
-    conn.execute(study.update().where(study.c.id == row.id).values(lease_until=time.time() + seconds))
+    """Let the lease last from now, unless somebody took the study over."""
+    mine = (study.c.key == lease.study) & (study.c.fence == lease.fence)
+    conn.execute(study.update().where(mine).values(lease_until=time.time() + seconds))
 
 
 def release(conn: sa.Connection, lease: Lease) -> None:
