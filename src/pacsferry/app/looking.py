@@ -21,8 +21,8 @@ from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
 from pacsferry.profiles.model import Choice
 
-from .opening import existing_project, ledger_of, plugins, site
-from .wiring import FINDERS, part, wire
+from .opening import existing_project, ledger_of, plugins, site, wired
+from .wiring import FINDERS, part
 from .wiring import problems as profile_problems
 
 # --- check
@@ -42,11 +42,11 @@ def check(name: str | None, sets: Sequence[str] = ()) -> list[CheckLine]:
     from pacsferry.core.project import check_folders
     from pacsferry.profiles.requires import missing as unmet
 
-    resolved = site(name, sets)
+    resolved = site(name, sets, need_archive=False)
     lines = [CheckLine(where="profile", ok=True, text=" -> ".join(path.name for path in resolved.chain))]
     lines += [CheckLine(where="requires", ok=False, text=text) for text in unmet(resolved.profile.requires)]
     lines += [CheckLine(where=w, ok=ok, text=text) for w, ok, text in profile_problems(resolved, plugins())]
-    if all(line.ok for line in lines):
+    if resolved.profile.has_archive and all(line.ok for line in lines):
         lines += _whole(resolved)
     try:
         check_folders(resolved.folders)
@@ -62,7 +62,7 @@ def _whole(resolved: Any) -> Iterator[CheckLine]:
     from pacsferry.profiles.secrets import lines
 
     try:
-        wiring = wire(resolved, plugins())
+        wiring = wired(resolved)
         finder = wiring.finder()
         yield CheckLine(where="find", ok=True, text=f"asks over {finder.protocol}")
         finder.close()
@@ -100,7 +100,7 @@ class PingResult:
 def echo(name: str | None, sets: Sequence[str] = ()) -> list[PingResult]:
     """A C-ECHO and a QIDO-RS ping of whatever the profile names. Audited."""
     quiet()
-    wiring = wire(site(name, sets), plugins())
+    wiring = wired(site(name, sets))
     services = {"dimse": wiring.archive.dimse, "dicomweb": wiring.archive.dicomweb}
     results = []
     with HostAudit() as audit:
@@ -184,7 +184,7 @@ def find(
 
     quiet()
     asked = asked or gather(date_from="-30d")
-    wiring = wire(site(name, sets), plugins())
+    wiring = wired(site(name, sets))
     finder = wiring.finder()
     rows: list[FoundRow] = []
     errors: list[tuple[int, str]] = []

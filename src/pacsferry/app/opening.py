@@ -87,10 +87,18 @@ def made(name: str, site_name: str | None, sets: Sequence[str], **fields: object
     return project, resolved
 
 
+def wired(resolved: Resolved) -> Wiring:
+    """The wiring of a site; errors name the file that says so."""
+    try:
+        return wire(resolved, plugins())
+    except ConfigError as err:
+        raise resolved.located(err) from None
+
+
 @contextmanager
 def opened(project: Project, resolved: Resolved, *, accept_changed: str | None = None) -> Iterator[Opened]:
     """Wire the site, check policy and rules, open the ledger. Raises before anything is contacted."""
-    wiring = wire(resolved, plugins())
+    wiring = wired(resolved)
     allow_release(project, resolved.profile.policy.require)
     pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)
     with Ledger.open(project.ledger_path) as ledger:

@@ -178,7 +178,7 @@ class Publisher:
         for done in stored:
             target = within(self._images, PurePosixPath(done.answer.path))
             touched |= make_folders(self._images, target.parent)
-            os.replace(self._staging / done.answer.staged, target)
+            (self._staging / done.answer.staged).replace(target)
             touched.add(target.parent)
         for folder in sorted(touched):
             sync_folder(folder)

@@ -118,14 +118,19 @@ class StudyRun:
         self._done = ledger.settled(key)
 
     def _climb(self, order: Order) -> None:
+        """Each transport in turn, and within it down the levels; always only for what is still missing."""
         for rung in self._means.rungs:
+            takes = rung.transport.traits.takes
             for _ in range(ROUNDS):
-                wanted = requests(order, self._done, rung.transport.traits.takes)
+                wanted = requests(order, self._done, takes)
                 if not wanted or self._means.stop.is_set():
                     return
                 before = len(self._done)
                 again = self._ask(rung, order, wanted)
-                if len(self._done) == before or not again:
+                if len(self._done) > before and again:
+                    continue
+                takes = takes - {wanted[0].level}
+                if self._last_code not in _OTHER_LEVEL or not takes:
                     break
 
     def _ask(self, rung: Rung, order: Order, wanted: list[Wanted]) -> bool:
@@ -327,6 +332,12 @@ class StudyRun:
             path=str(first["folder"]),
         )
 
+
+#: What an archive may say of a study and not of its series, or of a series and not of its instances.
+_OTHER_LEVEL = frozenset(
+    {"http-404", "http-406", "http-error", "identifier-mismatch", "not-supported", "unable-to-process", "not-found"}
+    | {"cannot-perform", "cannot-match", "not-sent", "sub-operation-failed", "truncated", "partial-answer", ""}
+)
 
 _WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})
 
