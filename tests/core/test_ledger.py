@@ -290,6 +290,7 @@ def test_problems_are_what_is_neither_ok_nor_waived(ledger, run):
     ledger.expect(run, plan(1, key="2.25.9", case_id="case0009"))
     ledger.waive(run, "2.25.2", "known")
     assert [one.key for one in ledger.studies(problems=True)] == ["2.25.1", "2.25.9"]
+    assert ledger.verdicts() == {one.key: one.status for one in ledger.studies()}
     assert [one.case_id for one in ledger.studies()] == ["case0000", "case0001", "case0002", "case0009"]
 
 

@@ -290,6 +290,11 @@ class Ledger:
         """All studies by case, or those that are not ``ok`` or waived."""
         return look.studies(self._store, problems=problems)
 
+    def verdicts(self) -> dict[str, Status | None]:
+        """Study key to verdict (None: not concluded), for all, at the price of one question."""
+        with self._store.read() as conn:
+            return look.verdicts(conn)
+
     def studies_of_accession(self, accession: str) -> list[StudyState]:
         """The studies that the archive keeps under an accession number."""
         with self._store.read() as conn:

@@ -75,6 +75,12 @@ def studies(store: Store, *, problems: bool) -> Iterator[StudyState]:
     return map(state, rows)
 
 
+def verdicts(conn: sa.Connection) -> dict[str, Status | None]:
+    """Study to verdict, for all."""
+    rows = conn.execute(sa.select(study.c.key, study.c.status))
+    return {row.key: Status(row.status) if row.status else None for row in rows}
+
+
 def studies_of_accession(conn: sa.Connection, accession: str) -> list[StudyState]:
     """The studies that the archive keeps under an accession number."""
     same = (linkage.c.kind == "study") & (linkage.c.accession == accession) & (linkage.c.key == study.c.key)
