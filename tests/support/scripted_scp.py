@@ -15,7 +15,8 @@ import pydicom
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 from pydicom.uid import UID, generate_uid
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.transport import ThreadedAssociationServer
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.model import Head, Receipt
@@ -104,10 +105,11 @@ def scp(
         entity.add_requested_context(abstract, [ELE, ILE])
     for name, value in config.items():
         setattr(entity, name, value)
-    server = entity.start_server((HOST, 0), block=False, evt_handlers=list(handlers))
-    assert server is not None
+    server = entity.make_server((HOST, 0), server_class=ThreadedAssociationServer, evt_handlers=list(handlers))
+    entity._servers.append(server)  # type: ignore[arg-type]
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
-        yield server.server_address[1]
+        yield int(server.server_address[1])
     finally:
         entity.shutdown()
 
@@ -192,14 +194,18 @@ def send(
     entity = AE(ae_title=calling)
     for abstract in dict.fromkeys(str(one.SOPClassUID) for one in instances):
         entity.add_requested_context(abstract, list(syntaxes))
-    assoc = entity.associate(HOST, port, ae_title=called)
-    if not assoc.is_established:
-        raise ConnectionError("rejected" if assoc.is_rejected else "refused")
+    wires: list[socket.socket] = []
+    remember = [(evt.EVT_CONN_OPEN, lambda event: wires.append(event.assoc.dul.socket.socket))]
+    assoc = entity.associate(HOST, port, ae_title=called, evt_handlers=remember)
     try:
+        if not assoc.is_established:
+            raise ConnectionError("rejected" if assoc.is_rejected else "refused")
         more = {"originator_aet": originator[0], "originator_id": originator[1]} if originator else {}
         return [assoc.send_c_store(one, **more).get("Status") for one in instances]
     finally:
         assoc.release()
+        for wire in wires:  # pynetdicom leaves it open when the peer closed first
+            wire.close()
 
 
 def encode(instance: Dataset) -> bytes:

@@ -403,7 +403,7 @@ class Entity(AE):
         tune(assoc)
         assoc.dul.socket = None  # the caller sets it
         # The stock method wants a role selection answer, which Orthanc leaves out for private classes and then sends.
-        assoc._c_store_scp = lambda request: _store(assoc, request, request._context_id)  # type: ignore[method-assign]
+        assoc._c_store_scp = _store_on(assoc)  # type: ignore[method-assign, assignment]
         return wire
 
 
@@ -447,6 +447,10 @@ def _storing(assoc: Association) -> Callable[[Any, int], None]:
             stock(msg, context_id)
 
     return serve
+
+
+def _store_on(assoc: Association) -> Callable[[C_STORE], None]:
+    return lambda request: _store(assoc, request, request._context_id or 0)
 
 
 def _store(assoc: Association, request: C_STORE, context_id: int) -> None:

@@ -134,8 +134,7 @@ class _Ender:
 def _complete(lease: Lease, outcome: Outcome) -> bool:
     """Whether nothing more can be awaited: all that was expected, or all that the archive says it sent and failed."""
     came, expected = lease.intake.count, lease.intake.wanted.expected
-    if expected is not None and came >= expected:
-        return True
     sent, failed = outcome.completed or 0, outcome.failed or 0
-    accounted = expected is None or sent + failed >= expected
-    return came > 0 and came >= sent and accounted and (expected is None or failed > 0)
+    if expected is None:
+        return 0 < sent <= came
+    return came >= expected or (failed > 0 and sent <= came and sent + failed >= expected)
