@@ -212,8 +212,10 @@ class Program(dict[int, "Step | None"]):
 
 def _most(rule: Rule, vr: bytes) -> int:
     """Bytes of the greatest number of values; a number that takes more room could be text in disguise."""
-    numeric = vr in UNITS and vr[:1] != b"O" and rule.most
-    return UNITS[vr] * rule.most if numeric else UNDEFINED
+    if vr not in UNITS or vr[:1] == b"O" or not rule.most:
+        return UNDEFINED
+    # An AT is two numbers of 16 bits.
+    return rule.most * (4 if vr == b"AT" else UNITS[vr])
 
 
 def index(rules: RuleSet) -> dict[int, Rule]:

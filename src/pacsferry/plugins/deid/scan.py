@@ -35,7 +35,7 @@ class Scanner:
         self.data = data
         self._limits = limits
         self._count = 0
-        self._ends: dict[int, int] = {}
+        self._ends: dict[Dialect, dict[int, int]] = {}
 
     def elements(self, pos: int, end: int, dialect: Dialect, depth: int) -> list[Element]:
         """The elements between two positions, in ascending order of their tags.
@@ -85,10 +85,9 @@ class Scanner:
 
     def _end(self, value: int, end: int, dialect: Dialect, *, item: bool = False) -> int:
         """The end, delimiter included, of a sequence or item of undefined length; remembered for those within it."""
-        known = self._ends.get(value)
-        if known is None:
-            known = skip(self.data, value, end, dialect, item=item, ends=self._ends)
-        return known
+        ends = self._ends.setdefault(dialect, {})
+        known = ends.get(value)
+        return skip(self.data, value, end, dialect, item=item, ends=ends) if known is None else known
 
     def items(self, element: Element, dialect: Dialect) -> Iterator[tuple[int, int]]:
         """Start and end of the content of each item of a sequence."""
@@ -118,10 +117,9 @@ class Scanner:
         return other
 
     def _makes_sense(self, element: Element, dialect: Dialect) -> bool:
-        trial = Scanner(self.data, self._limits)
         try:
-            for start, stop in trial.items(element, dialect):
-                trial.elements(start, stop, dialect, 1)
+            for start, stop in self.items(element, dialect):
+                self.elements(start, stop, dialect, 1)
         except HeldError:
             return False
         return True

@@ -29,6 +29,8 @@ from .scan import Element, Scanner
 from .writer import Writer
 
 _NATIVE = DEFLATED | {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE}
+#: MPEG and HEVC (PS3.5 A.4.5 to A.4.8): all frames are one stream.
+_VIDEO = "1.2.840.10008.1.2.4.10"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -61,11 +63,12 @@ class Subject:
         return int.from_bytes(raw[:2], "big" if self.dialect.order == ">" else "little") if len(raw) >= 2 else 0
 
     def number(self, tag: int) -> int:
-        """A decimal string as a whole number, 0 where it is none."""
+        """A decimal string as a whole number, 0 where it is none that an IS can hold (PS3.5 6.2)."""
         try:
-            return int(float(self.ascii(tag).split("\\")[0]))
+            number = int(float(self.ascii(tag).split("\\")[0]))
         except (ValueError, OverflowError):
             return 0
+        return number if 0 <= number < 1 << 31 else 0
 
     def uid(self, tag: int) -> str:
         """One of the UIDs that every object has. Raises ``HeldError`` where there is not exactly one."""
@@ -126,7 +129,7 @@ class Subject:
             columns=self.short(0x00280011),
             samples=self.short(0x00280002),
             bits=self.short(0x00280100),
-            frames=max(self.number(0x00280008), 0),
+            frames=self.number(0x00280008),
             photometric=self.ascii(0x00280004),
         )
 
@@ -137,7 +140,8 @@ class Subject:
         if undefined:
             if self.transfer_syntax in _NATIVE or tag != 0x7FE00010:
                 malformed("encapsulated pixel data in a syntax that has none")
-            if pixels.fragments(data, value, end, shape.frames) != end:
+            frames = 1 if self.transfer_syntax.startswith(_VIDEO) else shape.frames
+            if pixels.fragments(data, value, end, frames) != end:
                 malformed("pixel data that does not end with its delimiter")
             writer.put(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff")
             writer.put_bulk(data[value:end])
