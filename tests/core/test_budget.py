@@ -108,8 +108,9 @@ def test_a_pause_is_told_and_can_be_interrupted(folder):
     told = []
     threading.Timer(0.1, stop.set).start()
     began = time.monotonic()
+    budget.spend(1)
     with pytest.raises(InterruptedRun):
-        budget.pace(1, told=told.append)
+        budget.rest(told=told.append)
     assert time.monotonic() - began < 10
     assert told == ["pausing 60 s for a:1, as [budget] batch_wait asks"]
 
@@ -117,9 +118,12 @@ def test_a_pause_is_told_and_can_be_interrupted(folder):
 def test_a_pause_is_over_when_it_is_over(folder):
     budget = Budget(HostLeases(folder), "a:1", batch_size=2, batch_wait=0.1)
     began = time.monotonic()
-    budget.pace(1)
+    budget.spend(1)
+    budget.rest()
     assert time.monotonic() - began < 0.1
-    budget.pace(1)
+    budget.spend(1)
+    assert time.monotonic() - began < 0.1
+    budget.rest()
     assert time.monotonic() - began >= 0.1
 
 

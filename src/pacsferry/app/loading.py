@@ -127,14 +127,14 @@ def unfinished_count(ledger: Ledger) -> int:
 
 
 def _unfinished(ledger: Ledger) -> list[Remembered]:
-    return [one for one in ledger.latest_requests() if not _settled(ledger, one)]
+    verdicts = ledger.verdicts()
+    return [one for one in ledger.latest_requests() if not _settled(verdicts, one)]
 
 
-def _settled(ledger: Ledger, one: Remembered) -> bool:
-    states = [ledger.study(key) for key in one.studies]
-    if not states:
+def _settled(verdicts: Mapping[str, Status | None], one: Remembered) -> bool:
+    if one.status is None or not one.studies:
         return one.status in _FINISHED
-    return all(state is not None and state.status in _FINISHED for state in states) and one.status is not None
+    return all(verdicts.get(key) in _FINISHED for key in one.studies)
 
 
 def frozen(asked: Asked) -> str:
@@ -205,7 +205,7 @@ def _machinery(
     with ExitStack() as stack:
         budget = Budget(
             work.hosts,
-            wiring.archive.name,
+            wiring.archive.address,
             associations=profile.budget.associations,
             batch_size=profile.budget.batch_size,
             batch_wait=profile.budget.batch_wait,

@@ -218,7 +218,7 @@ class Archive(Strict):
 
     name: ArchiveName = Field(
         default="",
-        description="what this site calls it; budgets are shared by name; default: its address",
+        description="what this site calls it; default: its address",
     )
     vendor: str = Field(default="generic", description="the name of a vendor plugin")
     charset: CharacterSet | None = Field(
@@ -232,10 +232,15 @@ class Archive(Strict):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, table: object) -> object:
-        """An archive without a name is called by its address, so that its budget is still shared."""
+        """An archive without a name is called by its address."""
         if not isinstance(table, dict) or table.get("name"):
             return table
         return {**table, "name": _address(table.get("dimse"), table.get("dicomweb"))}
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of its first service: what everybody on this host who uses it has in common."""
+        return _address(self.dimse, self.dicomweb)
 
     def with_quirks(self, vendor: Quirks) -> Archive:
         """The same with all quirks decided: ``site.over(vendor).over(standard)``."""

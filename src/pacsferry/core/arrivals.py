@@ -130,7 +130,7 @@ def _unlinked(folder: Path) -> int:
         except OSError:
             pass  # this file system cannot; the fallback says what is really wrong
     fd, name = tempfile.mkstemp(dir=folder)
-    os.unlink(name)
+    Path(name).unlink()
     return fd
 
 

@@ -31,7 +31,7 @@ class Pace:
         self._wait = batch_wait
 
     def spend(self, series: int) -> float:
-        """Count series that were fetched; how many seconds to wait before the next."""
+        """Count series that were fetched (0: only look); how many seconds to wait before the next."""
         if self._size <= 0 or self._wait <= 0:
             return 0.0
         make_folder_like(self._path.parent, self._path.parent.parent)
@@ -87,9 +87,13 @@ class Budget:
         with self._leases.hold(name, slots=self.associations, wait=wait, told=told, stop=self._stop):
             yield
 
-    def pace(self, series: int, *, told: Callable[[str], None] = silent) -> None:
-        """Count series that were fetched, and pause where a batch is full. Raises ``InterruptedRun``."""
-        seconds = self._pace.spend(series)
+    def spend(self, series: int) -> None:
+        """Count series that were fetched; the pause, if one is due, comes with the next ``rest``."""
+        self._pace.spend(series)
+
+    def rest(self, *, told: Callable[[str], None] = silent) -> None:
+        """Wait out a pause that a full batch began, here or in another process. Raises ``InterruptedRun``."""
+        seconds = self._pace.spend(0)
         if seconds <= 0:
             return
         told(f"pausing {seconds:.0f} s for {self._archive}, as [budget] batch_wait asks")

@@ -234,13 +234,12 @@ class Run:
         """Work on a study unless another process does; errors of a study stay with it, errors of the run end it."""
         lease: Lease | None = None
         try:
-            order = self._means.surveyor.order(found, case_id=case_id)
-            self._means.ledger.expect(self._means.run, order.plan)
+            self._means.ledger.introduce(self._means.run, found.key, found.subject.token, case_id, found.original)
             lease = self._means.ledger.lease(found.key, seconds=LEASE)
             if lease is None:
                 return False
             means = replace(self._means, rungs=self._ladder.rungs)
-            self._results[found.key] = StudyRun(means, order, found, case_id, lease).go()
+            self._results[found.key] = StudyRun(means, found, case_id, lease).go()
         except FerryError as err:
             self._results[found.key] = self._failed(found, case_id, err)
         finally:

@@ -173,7 +173,7 @@ class Publisher:
         codes = self._codes(work, items)
         stored = [d for d in items if d.answer.outcome is Outcome.ALLOW and d.received.key not in codes]
         self._discard([done for done in items if done.received.key in codes])
-        self._ledger.renew(work.lease)
+        self._ledger.check(work.lease)
         touched: set[Path] = set()
         for done in stored:
             target = within(self._images, PurePosixPath(done.answer.path))
@@ -189,20 +189,13 @@ class Publisher:
 
     def _codes(self, work: Work, items: list[Done]) -> dict[str, str]:
         """Why an object that a worker cleared is held after all: another's path, or another patient in the study."""
-        codes: dict[str, str] = {}
-        paths: Counter[str] = Counter()
-        for done in items:
-            if done.answer.subject:
-                work.subjects.add(done.answer.subject)
-            if done.answer.outcome is not Outcome.ALLOW:
-                continue
-            paths[done.answer.path] += 1
-            owner = self._ledger.path_owner(done.answer.path)
-            if paths[done.answer.path] > 1 or owner not in {None, done.received.key}:
-                codes[done.received.key] = "path-taken"
+        work.subjects |= {done.answer.subject for done in items} - {""}
+        paths = {done.received.key: done.answer.path for done in items if done.answer.outcome is Outcome.ALLOW}
         if len(work.subjects) > 1:
-            codes |= {d.received.key: "mixed-patients" for d in items if d.answer.outcome is Outcome.ALLOW}
-        return codes
+            return dict.fromkeys(paths, "mixed-patients")
+        late = self._ledger.taken(work.lease.study, paths)
+        times = Counter(paths.values())
+        return {key: "path-taken" for key, path in paths.items() if key in late or times[path] > 1}
 
     def _discard(self, items: list[Done]) -> None:
         for done in items:

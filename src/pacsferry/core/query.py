@@ -163,7 +163,7 @@ def _row(where: str, row: Mapping[str, str]) -> dict[str, str]:
     return {keyword: checked(keyword, value, where) for keyword, value in keys.items()}
 
 
-def _common(  # noqa: PLR0917 - one argument per option of the command line
+def _common(
     match: Sequence[str],
     study_date: str | None,
     date_from: str | None,

@@ -35,7 +35,7 @@ def stage(cleared: Cleared, folder: Path, name: str, *, mode: int, group: int | 
             os.fchown(fd, -1, group)
         os.fsync(fd)
     except BaseException:
-        os.unlink(folder / name)
+        (folder / name).unlink()
         raise
     finally:
         os.close(fd)

@@ -17,7 +17,7 @@ from .errors import FerryError, HeldError, InterruptedRun, StoreError, TransferE
 from .intake import Received, StudySink
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
-from .model import Keys, Status, Wanted
+from .model import Keys, Level, Status, Wanted
 from .places import within
 from .plan import Order, requests
 from .ports import Transport
@@ -80,8 +80,8 @@ class Result:
 class StudyRun:
     """The work on one leased study."""
 
-    def __init__(self, means: Means, order: Order, found: Found, case_id: str, lease: Lease) -> None:
-        self._means, self._order, self._found, self._lease = means, order, found, lease
+    def __init__(self, means: Means, found: Found, case_id: str, lease: Lease) -> None:
+        self._means, self._found, self._lease = means, found, lease
         self._work = Work(lease, case_id)
         self._used: list[str] = []
         self._done: dict[str, str] = {}
@@ -94,9 +94,13 @@ class StudyRun:
 
     def go(self) -> Result:
         """Work on the study until it is complete or no rung is left. Raises what must stop the whole run."""
-        means, order = self._means, self._order
+        means = self._means
         before = means.ledger.study(self._found.key)
-        self._expect()
+        try:
+            order = means.surveyor.order(self._found, case_id=self._work.case_id)
+        except TransferError as err:
+            return self._not_surveyed(before, err)
+        changed = self._expect(order)
         means.told(Progress(kind="study-started", case_id=self._work.case_id, total=order.plan.expected))
         with self._renewed():
             if self._found.mixed:
@@ -105,17 +109,31 @@ class StudyRun:
                 self._last_code = "offline"
             else:
                 self._climb(order)
-        return self._conclude(order, before)
-
-    def _expect(self) -> None:
-        """What is held deserves another look once rules, gates, selection or version are others than they were."""
-        ledger, key = self._means.ledger, self._found.key
-        remembered = f"how:{key}"
-        changed = ledger.get_meta(remembered) != self._means.how
-        ledger.expect(self._means.run, self._order.plan, again=changed)
+        result = self._conclude(order, before)
         if changed:
-            ledger.set_meta(remembered, self._means.how)
-        self._done = ledger.settled(key)
+            means.ledger.set_meta(self._how_key, means.how)
+        return result
+
+    @property
+    def _how_key(self) -> str:
+        return f"how:{self._found.key}"
+
+    def _expect(self, order: Order) -> bool:
+        """What is held deserves another look once rules, gates, selection or version are others than they were."""
+        ledger = self._means.ledger
+        changed = ledger.get_meta(self._how_key) != self._means.how
+        ledger.expect(self._means.run, order.plan, again=changed)
+        self._done = ledger.settled(self._found.key)
+        return changed
+
+    def _not_surveyed(self, before: StudyState | None, error: TransferError) -> Result:
+        """The archive would not say what the study has; a verdict that was given before stays."""
+        self._error = error
+        status = Status.INTERRUPTED if self._means.stop.is_set() else Status.FAILED
+        reasons = {"interrupted" if self._means.stop.is_set() else error.code: 1}
+        if before is None or before.status is None:
+            self._settle(status, reasons, None)
+        return self._result(status, reasons)
 
     def _climb(self, order: Order) -> None:
         """Each transport in turn, and within it down the levels; always only for what is still missing."""
@@ -140,6 +158,7 @@ class StudyRun:
         for one in wanted:
             sink = self._sink(order)
             try:
+                self._means.budget.rest(told=self._waiting)
                 with self._means.budget.association(told=self._waiting, wait=self._means.wait):
                     tally = rung.transport.fetch(one, sink)
                 self._last_code = tally.code or self._last_code
@@ -149,12 +168,12 @@ class StudyRun:
             except InterruptedRun:
                 pass
             finally:
+                self._means.budget.spend(len(order.series) if one.level is Level.STUDY else 1)
                 self._collect(rung, sink)
             if sink.no_space.is_set():
                 raise StoreError("there is no space for what arrives", hint="free space, then run `pacsferry resume`")
             if self._means.stop.is_set() or not again:
                 break
-        self._means.budget.pace(max(1, len(order.series)))
         return again
 
     def _sink(self, order: Order) -> StudySink:
@@ -220,10 +239,13 @@ class StudyRun:
 
     def _hold_mixed(self, order: Order) -> None:
         """The archive itself answers with several patients: nothing is fetched, all of it is held."""
+        self._withdraw()
+        settled = self._means.ledger.settled(self._found.key)
         outcomes = [
             InstanceOutcome(key=target.key, series=series.key, state=InstanceState.HELD, code="mixed-patients")
             for series in order.series
             for target in series.wanted
+            if target.key not in settled
         ]
         self._means.ledger.record(self._means.run, self._lease, outcomes)
 
@@ -243,21 +265,26 @@ class StudyRun:
             raise StoreError("the ledger lost a study", hint="run `pacsferry audit --check`")
         status = self._status(order, now)
         reasons = self._why(order, now)
-        means.ledger.conclude(
-            means.run,
+        verdict = self._settle(status, reasons, self._facts(now))
+        untouched = not self._work.settled and not self._used
+        if verdict is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
+            verdict = Status.SKIPPED
+        return self._result(verdict, reasons)
+
+    def _settle(self, status: Status, reasons: Mapping[str, int], facts: StudyFacts | None) -> Status:
+        """Give the verdict; the ledger's own, which knows what was waived."""
+        ledger = self._means.ledger
+        ledger.conclude(
+            self._means.run,
             self._lease,
             status=status,
             reasons=reasons,
             transports=self._used,
-            facts=self._facts(now),
+            facts=facts,
             duration_s=time.monotonic() - self._began,
         )
-        untouched = not self._work.settled and not self._used
-        if status is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
-            status = Status.SKIPPED
-        if status in GAPS and now.waived:
-            status = Status.WAIVED
-        return self._result(status, reasons)
+        state = ledger.study(self._found.key)
+        return state.status if state is not None and state.status is not None else status
 
     def _result(self, status: Status, reasons: Mapping[str, int]) -> Result:
         state = self._means.ledger.study(self._found.key)
@@ -340,19 +367,6 @@ _OTHER_LEVEL = frozenset(
 )
 
 _WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})
-
-#: Verdicts that a waiver can accept.
-GAPS = frozenset(
-    {
-        Status.INCOMPLETE,
-        Status.UNVERIFIED,
-        Status.CHANGED,
-        Status.OFFLINE,
-        Status.HELD,
-        Status.FAILED,
-        Status.NOT_FOUND,
-    }
-)
 
 _FINE = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED, Status.DRY_RUN})
 

@@ -29,6 +29,16 @@ class Found:
     match: Match
     mixed: bool = False
 
+    @property
+    def original(self) -> Original:
+        """What the archive calls the study, for the linkage table."""
+        return Original(
+            study_uid=self.study_uid,
+            accession=self.match.text("AccessionNumber"),
+            patient_id=self.subject.patient_id,
+            issuer=self.subject.issuer,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyor:
@@ -168,12 +178,7 @@ def _plan(
         key=found.key,
         subject=found.subject.token,
         case_id=case_id,
-        original=Original(
-            study_uid=found.study_uid,
-            accession=found.match.text("AccessionNumber"),
-            patient_id=found.subject.patient_id,
-            issuer=found.subject.issuer,
-        ),
+        original=found.original,
         evidence=evidence(series, known),
         announced=announced,
         expected=expected(series, known),
