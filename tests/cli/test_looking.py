@@ -218,3 +218,14 @@ def test_an_unknown_schema_suggests_the_nearest():
     text = call("schema", "laod")
     assert (text.out, text.code) == ("", 2)
     assert text.err.startswith("pacsferry: no schema named 'laod'")
+
+
+def test_describe_can_list_every_element(there, site):
+    rows = call("describe", "-s", site, "--table", "--json").document["elements"]
+    assert {"tag": "(0010,0010)", "keyword": "PatientName"}.items() <= next(
+        one for one in rows if one["keyword"] == "PatientName"
+    ).items()
+    text = call("describe", "--table").out
+    assert "PatientName" in text
+    assert not text.startswith("{")
+    assert call("describe", "--table", "--format", "csv").out.startswith("tag,keyword,vr,action,source\n")

@@ -37,6 +37,23 @@ def test_a_stopped_load_prints_its_document_and_can_be_resumed(there, site, tmp_
     assert (again.code, again.document["results"][0]["stored"]) == (0, 4)
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.2, 0.5])
+def test_an_impatient_user_gets_one_document_too(there, site, tmp_path, pause):
+    there.archive.faults.add("pause:nth=3,seconds=20")
+    process = start("load", "p", "ACC100", "-s", site, "--set", "archive.timeouts.stall=60s", cwd=tmp_path)
+    under_way(there)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, (out, err)
+    document = json.loads(out)
+    check(document)
+    assert "pacsferry resume p" in document["hint"]
+    there.archive.faults.clear()
+    assert call("resume", "p", "--workers", 0).document["results"][0]["stored"] == 4
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_query_is_an_error_document(there, site, tmp_path, number):
     there.archive.faults.add("http-503:retry_after=30")

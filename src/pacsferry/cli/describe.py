@@ -1,25 +1,44 @@
-"""``pacsferry describe``: what will be done to the data, in sentences."""
+"""``pacsferry describe``: what will be done to the data, in sentences or per element."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import typer
+
 from . import options as o
-from .screen import Screen, plain_json, shown, write
+from . import tables
+from .screen import Format, Screen, shown, write
+
+_COLUMNS = ("tag", "keyword", "vr", "action", "source")
 
 
 def describe(
+    table: Annotated[bool, typer.Option("--table", help="Every element that has a rule, and the rule.")] = False,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
 ) -> int:
-    """Say in sentences what will be done to the data."""
+    """Say in sentences what will be done to the data; without a site, what the Basic profile does."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
     screen = Screen.of(fmt, json_, text=True)
-    told = app.describe(site, sets or ())
-    if screen.json:
-        write(plain_json(document("describe", "ok", sentences=list(told))) + "\n")
-    else:
+    told = list(app.describe(site, sets or ()))
+    elements = [_element(rule) for rule in app.describe_table(site, sets or ())] if table else []
+    more = {"elements": elements} if table else {}
+    if not table and screen.format is not Format.JSON:
         write("".join(f"{shown(sentence)}\n" for sentence in told))
+        return 0
+    screen.result(
+        document("describe", "ok", sentences=told, **more),
+        table=lambda out: tables.draw(out, _COLUMNS, [list(line.values()) for line in elements]),
+        rows=(_COLUMNS, elements),
+    )
     return 0
+
+
+def _element(rule: Any) -> dict[str, str]:
+    """A plugin's row: as many of our columns as it has."""
+    return {name: shown(value) for name, value in zip(_COLUMNS, rule, strict=False)}

@@ -189,7 +189,7 @@ def _hint(found: FoundRows) -> str | None:
 
 def _remarks(out: Console, found: FoundRows, saved: Path | None) -> None:
     count = len(found.rows)
-    tables.say(out, f"{count:,} {'study' if count == 1 else 'studies'}" if count else "nothing matches")
+    tables.say(out, tables.many(count, "study", "studies") if count else "nothing matches")
     if found.rows and found.not_found:
         tables.say(out, f"nothing matches request {', '.join(map(str, found.not_found))}", "yellow")
     for number, text in found.errors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer.core
 
 from pacsferry.core import redact
 
+from . import stopping
 from .audit import audit
 from .check import check
 from .demo import demo
@@ -43,6 +43,7 @@ class Ferry(typer.core.TyperGroup):
         try:
             code = super().main(argv, *rest, **extra)
         except Exception as err:
+            stopping.settle()
             code = report_failure(argv, err)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -53,6 +54,7 @@ class Ferry(typer.core.TyperGroup):
         except (typer.Exit, SystemExit):
             raise
         except BaseException as err:
+            stopping.settle()
             return report_failure(ctx.obj or sys.argv[1:], err)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -123,7 +125,5 @@ def run() -> None:
     """The console script."""
     redact.quiet()
     redact.guard_excepthooks()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    stopping.take()
     app(prog_name="pacsferry")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pacsferry.app import Planned
     from pacsferry.core.model import Row
 
-_HEADS = ("request", "accession", "case", "modality", "series", "expected", "done", "missing", "evidence", "status")
+_HEADS = ("request", "accession", "case", "modality", "series", "expected", "done", "missing", "status")
 
 
 def plan(
@@ -128,7 +128,8 @@ def _table(out: Console, result: Planned) -> None:
     done = {id(study.row): study.done for study in result.studies}
     tables.draw(out, _HEADS, [_line(row, done.get(id(row))) for row in result.rows])
     whole = _whole(result)
-    said = f"{whole['studies']:,} studies, {whole['series']:,} series, {whole['instances']:,} instances"
+    studies = tables.many(whole["studies"], "study", "studies")
+    said = f"{studies}, {whole['series']:,} series, {tables.many(whole['instances'], 'instance', 'instances')}"
     tables.say(
         out, f"{said}; {whole['done']:,} done already, {whole['missing']:,} to fetch over {result.transports[0]}"
     )
@@ -143,7 +144,7 @@ def _line(row: Row, done: int | None) -> tuple[object, ...]:
     series = row.series_count if row.status == "dry-run" else None
     return (
         *(row.request, row.accession, row.case_id, row.modality, series, row.expected, done),
-        *(row.missing if done is not None else None, str(row.evidence), str(row.status)),
+        *(row.missing if done is not None else None, str(row.status)),
     )
 
 

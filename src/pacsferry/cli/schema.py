@@ -11,11 +11,14 @@ import typer
 from . import options as o
 from .screen import Screen, plain_json, write
 
+#: Made from the models that check these files, by functions of ``profiles.schema``.
+_MADE = {"site": "site_schema", "project": "project_schema"}
+
 
 def shipped() -> list[str]:
     """The names of all schemas; ``site`` and ``project`` are made from the profile models."""
     files = resources.files("pacsferry.cli.schemas").iterdir()
-    return sorted([*(one.name.removesuffix(".json") for one in files if one.name.endswith(".json")), "site"])
+    return sorted([*(one.name.removesuffix(".json") for one in files if one.name.endswith(".json")), *_MADE])
 
 
 def named(name: str) -> dict[str, Any]:
@@ -25,10 +28,10 @@ def named(name: str) -> dict[str, Any]:
     name = name.removeprefix("pacsferry.")
     if name not in shipped():
         raise UnknownName("schema", name, shipped(), {})
-    if name == "site":
-        from pacsferry.profiles.schema import site_schema
+    if name in _MADE:
+        from pacsferry.profiles import schema as profiles
 
-        return site_schema()
+        return dict(getattr(profiles, _MADE[name])())
     text = resources.files("pacsferry.cli.schemas").joinpath(f"{name}.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
 

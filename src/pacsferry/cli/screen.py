@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .options import Format
+from .stopping import settle
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +23,7 @@ TEXTS = frozenset({"describe", "schema"})
 
 #: Wide enough that nothing is folded where nobody looks at it.
 _UNFOLDED = 10_000
+_PLAIN = re.compile(r"[-+]?[\w./ -]*")
 
 
 def shown(value: object) -> str:
@@ -93,6 +96,7 @@ class Screen:
         rows: tuple[Sequence[str], Iterable[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Print a result in the chosen format: the document, columns and rows as CSV, or the table."""
+        settle()
         if self.json:
             write(plain_json(document) + "\n")
         elif self.format is Format.CSV and rows is not None:
@@ -129,11 +133,14 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+    writer.writerows([_cell(name, row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, str) and name == "accession" and _PLAIN.fullmatch(value):
+        # Programs join on it, so it is changed only where a spreadsheet could run it.
+        return value
     if isinstance(value, str):
         from pacsferry.core.redact import guard_cell
 

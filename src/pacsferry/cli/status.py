@@ -69,21 +69,24 @@ def status(
 def _hint(found: ProjectStatus) -> str | None:
     if not found.problems and not found.unfinished:
         return None
-    if found.unfinished or any(one.retryable for one in found.problems):
+    if any(one.retryable for one in found.problems):
         return f"`pacsferry resume {found.project}` goes on with what is not complete"
-    return f"`pacsferry waive {found.project} ACCESSION --reason TEXT` accepts a gap for good"
+    if found.problems:
+        return f"`pacsferry waive {found.project} ACCESSION --reason TEXT` accepts a gap for good"
+    return f"`pacsferry resume {found.project} --again not_found` asks again for what the archive did not have"
 
 
 def _table(out: Console, found: ProjectStatus, rows: list[Row], hint: str | None) -> None:
     if rows:
         tables.draw(out, _HEADS, [_line(one) for one in rows])
     counts = found.counts
-    said = f"{counts['cases']:,} cases, {counts['studies']:,} studies, {counts['series']:,} series"
-    tables.say(out, f"{said}, {counts['stored']:,} images in {found.images}", "bold")
+    cases, studies = tables.many(counts["cases"], "case", "cases"), tables.many(counts["studies"], "study", "studies")
+    images = tables.many(counts["stored"], "image", "images")
+    tables.say(out, f"{cases}, {studies}, {counts['series']:,} series, {images} in {found.images}", "bold")
     _problems(out, found)
     _outliers(out, found)
     if found.unfinished:
-        tables.say(out, f"{found.unfinished:,} requests led to no complete study", "yellow")
+        tables.say(out, f"{tables.many(found.unfinished, 'request', 'requests')} led to no complete study", "yellow")
     if hint:
         tables.say(out, f"Next: {hint}")
 

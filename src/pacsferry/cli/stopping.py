@@ -9,6 +9,23 @@ from contextlib import contextmanager
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Signals of this process are ours: it was started as a command, not called as a library.
+_OURS: list[bool] = []
+
+
+def take() -> None:
+    """Called once by the console script: being terminated is told like Ctrl-C. What nohup ignores stays ignored."""
+    _OURS.append(True)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def settle() -> None:
+    """From here on the answer is being printed: one document is begun and must be ended, so signals come too late."""
+    if _OURS:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -34,3 +51,4 @@ def concluding(say: Callable[[str], None]) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        settle()

@@ -17,7 +17,13 @@ STYLES: Mapping[str, str] = {
     **dict.fromkeys(("incomplete", "failed", "not_found", "offline", "error", "broken", "missing"), "red"),
 }
 
-_NUMBERS = frozenset({"request", "series", "images", "expected", "stored", "held", "missing", "excluded", "seconds"})
+#: What may be folded where the terminal is narrow; everything else is short.
+_LONG = frozenset(
+    {"text", "path", "details", "error", "summary", "study", "object", "address", "file", "accession", "modality"}
+)
+_NUMBERS = frozenset(
+    {"request", "series", "images", "expected", "stored", "held", "missing", "excluded", "seconds", "done", "seq"}
+)
 
 
 def draw(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
@@ -27,7 +33,14 @@ def draw(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]],
 
     lines = [[_text(value) for value in row] for row in rows]
     kept = [place for place in range(len(columns)) if any(line[place] for line in lines)] or range(len(columns))
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     for place in kept:
         name = columns[place]
         number = name in _NUMBERS
@@ -35,7 +48,8 @@ def draw(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]],
             name,
             justify="right" if number else "left",
             overflow="fold",
-            no_wrap=number or name in {"case", "status"},
+            no_wrap=name not in _LONG,
+            min_width=len(name),
         )
     for line in lines:
         table.add_row(*(_styled(columns[place], line[place]) for place in kept))
@@ -54,6 +68,11 @@ def _styled(column: str, text: str) -> Any:
     from rich.text import Text
 
     return Text(text, style=STYLES.get(text, "") if column == "status" else "")
+
+
+def many(count: int, one: str, several: str) -> str:
+    """A number and its noun."""
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def say(out: Console, text: str, style: str = "") -> None:

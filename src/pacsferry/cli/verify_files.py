@@ -39,7 +39,9 @@ def verify_files(
         if lines:
             tables.draw(out, ("status", "path"), [[line["status"], line["path"]] for line in lines])
         said = "all as the ledger says" if found.ok else hint["hint"]
-        tables.say(out, f"{found.checked:,} files compared: {said}", "green" if found.ok else "red")
+        tables.say(
+            out, f"{tables.many(found.checked, 'file', 'files')} compared: {said}", "green" if found.ok else "red"
+        )
 
     screen.result(
         document(
