@@ -46,7 +46,6 @@ class LoadOptions:
 
     max_studies: int | None = None
     max_images: int | None = None
-    dry_run: bool = False
     wait: bool = True
     yes: bool = False
     workers: int | None = None

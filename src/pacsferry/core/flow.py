@@ -184,12 +184,22 @@ class Run:
         kept: list[Found] = []
         images = 0
         for one in found:
-            images += (one.match.number("NumberOfStudyRelatedInstances") or 0) if limits.images is not None else 0
+            images += self._counted(one) if limits.images is not None else 0
             if len(kept) == limits.studies or (limits.images is not None and images > limits.images):
                 self._warnings.append(f"limit reached: {len(kept)} of {len(found)} studies are loaded")
                 break
             kept.append(one)
         return kept
+
+    def _counted(self, found: Found) -> int:
+        """How many images a study has: what the archive counts, else what it lists."""
+        count = found.match.number("NumberOfStudyRelatedInstances")
+        if count is not None:
+            return count
+        try:
+            return self._means.surveyor.order(found, case_id="").plan.expected or 0
+        except TransferError:
+            return 0  # its own turn will say what is wrong
 
     def _without_objections(self, found: list[Found]) -> list[Found]:
         """Patients who object are not asked for at all."""
