@@ -8,7 +8,7 @@ import typer
 
 from . import options as o
 from . import tables
-from .screen import Format, Screen, shown, write
+from .screen import Screen, shown, write
 
 _COLUMNS = ("tag", "keyword", "vr", "action", "source")
 
@@ -28,7 +28,7 @@ def describe(
     told = list(app.describe(site, sets or ()))
     elements = [_element(rule) for rule in app.describe_table(site, sets or ())] if table else []
     more = {"elements": elements} if table else {}
-    if not table and screen.format is not Format.JSON:
+    if not table and not screen.json:
         write("".join(f"{shown(sentence)}\n" for sentence in told))
         return 0
     screen.result(
