@@ -17,10 +17,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from socketserver import TCPServer
 from typing import Any, cast
 
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -64,7 +67,7 @@ _REACTOR = (
 
 
 def quiet() -> None:
-    """Keep pynetdicom and pydicom from logging anything: their messages quote identifiers, even at INFO."""
+    """Keep pynetdicom and pydicom from logging and warning: their messages quote identifiers, even at INFO."""
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -74,6 +77,14 @@ def quiet() -> None:
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom)(\.|$)")
+
+
+def as_encoded(elements: Iterable[RawDataElement], *, implicit: bool) -> Dataset:
+    """A data set whose elements are sent as they are: pydicom would refuse values, warn about them, and quote them."""
+    dataset = Dataset({element.tag: element for element in elements})
+    dataset.set_original_encoding(implicit, True, dataset._character_set)  # else it parses and encodes them again
+    return dataset
 
 
 def fits(dul: DULServiceProvider) -> bool:
@@ -280,6 +291,7 @@ def _finish(assoc: Association, wire: socket.socket | None) -> None:
     if wire is not None:
         wire.close()
     assoc.dimse.msg_queue.put((None, None))
+    assoc.dul.to_user_queue.put(cast("Any", None))
 
 
 def _quicken(dul: DULServiceProvider, bell: _Doorbell) -> None:
@@ -304,6 +316,8 @@ def _waiting(dul: DULServiceProvider, bell: _Doorbell) -> Callable[[], bool]:
     def waiting() -> bool:
         line = cast("Line", dul.socket)
         if line.socket is None or not line._is_connected or dul.state_machine.current_state == "Sta13":
+            if line.opened and dul.state_machine.current_state == "Sta1":
+                dul._kill_thread = True  # ended; else a peer that hung up early occupies us until a time-out
             time.sleep(_STEP)
             return stock()
         if not line.ready:

@@ -18,7 +18,7 @@ from . import driving
 from .association import MODELS, Call, Caller, contexts
 from .contexts import Answer, Negotiation, Proposal, classes_for
 from .identifiers import identifier, retrieve_keys
-from .outcome import Outcome, run
+from .outcome import Outcome, run, without_response
 from .settings import GetSettings
 from .statuses import trouble
 from .storing import Intake
@@ -85,9 +85,11 @@ class CGet:
         )
         try:
             outcome = self._ask(call, intake, failed)
-        except BaseException:
+        except BaseException as err:
             call.drop()
             intake.check()
+            if isinstance(err, TransferError) and intake.complete:
+                return without_response("C-GET")
             raise
         negotiation.learn(_answers(call, proposals), intake.delivered)
         call.end()
@@ -138,8 +140,7 @@ def _request(intake: Intake, failed: tuple[str, ...]) -> tuple[dict[str, str], L
 
 
 def _worth_repair(outcome: Outcome, intake: Intake) -> bool:
-    expected = intake.wanted.expected
-    return outcome.some_failed and (expected is None or intake.count < expected)
+    return outcome.some_failed and not intake.complete
 
 
 def _contexts(proposals: Sequence[Proposal]) -> list[PresentationContext]:

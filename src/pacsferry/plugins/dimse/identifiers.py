@@ -16,6 +16,7 @@ from pacsferry.core.errors import ConfigError
 from pacsferry.core.model import Level, Wanted
 
 from .association import IMPLICIT
+from .driving import as_encoded
 
 CHARSET = "SpecificCharacterSet"
 UTF8 = "ISO_IR 192"
@@ -98,11 +99,9 @@ def identifier(level: Level, keys: Mapping[str, str], syntax: str, charset: str 
     if terms:
         values[CHARSET] = terms
     implicit = syntax == IMPLICIT
-    raw = (_raw(keyword, text, terms, implicit=implicit) for keyword, text in values.items())
-    # Given as a whole, nothing is parsed: pydicom would warn about values, and quote them.
-    dataset = Dataset({element.tag: element for element in raw})
-    dataset.set_original_encoding(is_implicit_vr=implicit, is_little_endian=True, character_encoding=None)
-    return dataset
+    return as_encoded(
+        (_raw(keyword, text, terms, implicit=implicit) for keyword, text in values.items()), implicit=implicit
+    )
 
 
 def retrieve_keys(wanted: Wanted, instances: tuple[str, ...] | None = None) -> dict[str, str]:
@@ -191,10 +190,10 @@ def _text_of(dataset: Dataset, keyword: str) -> str:
 
 def _decoded(element: Any, encodings: list[str]) -> str | None:
     value, vr = element.value, element.VR or _dictionary_vr(element.tag)
-    if value is None:
+    if not value:
         return ""
     if not isinstance(value, bytes):
-        return None  # a sequence, which no finder asks for
+        return value if isinstance(value, str) else None  # a sequence, which no finder asks for
     if vr in _NUMBERS:
         return _unpacked(value, _NUMBERS[vr])
     if vr in _TEXT_VRS:

@@ -13,7 +13,7 @@ from pacsferry.core.ports import Sink
 from .admission import tenant_of
 from .association import MODELS, Call, Caller, contexts
 from .identifiers import identifier, retrieve_keys
-from .outcome import Outcome, run
+from .outcome import Outcome, run, without_response
 from .receiver import RECEIVERS, Lease, Receiver
 from .settings import MoveSettings
 from .statuses import trouble
@@ -55,7 +55,9 @@ class CMove:
                 outcome = self._ask(receiver, lease)
             except TransferError:
                 lease.intake.check()
-                raise
+                if not lease.intake.complete:
+                    raise
+                outcome = without_response("C-MOVE")
             self._await(receiver, lease, outcome)
             lease.intake.check()
         return outcome.tally()
@@ -83,7 +85,7 @@ class CMove:
             raise trouble("C-MOVE", "not-supported", "the archive accepts no C-MOVE of this information model")
         wanted = lease.intake.wanted
         request = identifier(wanted.level, retrieve_keys(wanted), syntax)
-        with call.watched(lambda: receiver.progress(lease)), _Ender(call, lease):
+        with call.watched(lambda: receiver.progress(lease)), _Ender(call, lease, self._archive.timeouts.quiet):
             responses = call.assoc.send_c_move(request, self._own.ae_title, self._model, msg_id=lease.message_id)
             return run(call, responses)
 
@@ -112,10 +114,10 @@ class CMove:
 
 
 class _Ender:
-    """Ends the request when what arrives cannot be taken: the archive would send for nothing."""
+    """Ends the request when what arrives cannot be taken, or all came and the final response does not."""
 
-    def __init__(self, call: Call, lease: Lease) -> None:
-        self._call, self._lease = call, lease
+    def __init__(self, call: Call, lease: Lease, patience: float) -> None:
+        self._call, self._lease, self._patience = call, lease, patience
         self._done = threading.Event()
 
     def __enter__(self) -> None:
@@ -125,8 +127,9 @@ class _Ender:
         self._done.set()
 
     def _run(self) -> None:
+        intake = self._lease.intake
         while not self._done.wait(_LOOK_SECONDS):
-            if self._lease.intake.broken:
+            if intake.broken or (intake.complete and time.monotonic() - intake.arrived > self._patience):
                 self._call.drop()
                 return
 

@@ -65,6 +65,11 @@ def run(call: Call, responses: Any) -> Outcome:
     raise call.lost()
 
 
+def without_response(service: str) -> Outcome:
+    """The outcome of a request whose final response never came, though everything else did."""
+    return Outcome(service=service, status=SUCCESS)
+
+
 def _counter(status: Any, name: str) -> int | None:
     value = status.get(f"NumberOf{name}Suboperations")
     return value if isinstance(value, int) else None

@@ -40,6 +40,11 @@ class Intake:
         return len(self._seen)
 
     @property
+    def complete(self) -> bool:
+        """Whether all came that was expected, where that is known."""
+        return self.wanted.expected is not None and self.count >= self.wanted.expected
+
+    @property
     def delivered(self) -> frozenset[tuple[str, str]]:
         """The pairs of SOP class and transfer syntax that came."""
         with self._lock:
