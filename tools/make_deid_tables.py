@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Make the compact tables of plugins/deid/tables from the reference tables; run by hand for a new edition.
 
     python tools/make_deid_tables.py FOLDER
@@ -13,6 +14,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydicom.datadict import DicomDictionary
 from pydicom.uid import UID_dictionary
@@ -61,7 +63,7 @@ def _keyword(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", name.replace("'", "")))
 
 
-def _rows(folder: Path) -> tuple[str, list[dict[str, object]]]:
+def _rows(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     document = json.loads(next(folder.glob("ps315_e1-1_*.json")).read_text())
     return document["edition"], document["rows"]
 
@@ -75,8 +77,7 @@ def _plain_rows(folder: Path) -> list[tuple[str, str, str, str]]:
     return out
 
 
-def _options(options: object) -> str:
-    assert isinstance(options, dict)
+def _options(options: dict[str, str]) -> str:
     return ",".join(f"{OPTION_LETTERS[name]}={action}" for name, action in sorted(options.items()))
 
 

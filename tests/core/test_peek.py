@@ -137,7 +137,7 @@ def test_mutated_objects_are_read_or_held(base, changes, data):
     try:
         found = peek(bytes(mutated[:cut]), framing=Framing.PART_10)
     except HeldError as err:
-        assert err.code in {"malformed", "too-complex"}
+        assert err.code in {"malformed", "too-complex"}  # noqa: PT017 - both ends are good ones
     else:
         assert all(isinstance(uid, str) for uid in four(found))
 
@@ -148,4 +148,4 @@ def test_noise_is_read_or_held(noise, syntax):
     try:
         peek(noise, framing=Framing.DATA_SET, transfer_syntax=syntax)
     except HeldError as err:
-        assert err.code in {"malformed", "too-complex"}
+        assert err.code in {"malformed", "too-complex"}  # noqa: PT017 - both ends are good ones

@@ -1,4 +1,4 @@
-"""Decode text of a data set by its SpecificCharacterSet (PS3.3 C.12.1.1.2), never failing: broken bytes become marks."""
+"""Decode text by its SpecificCharacterSet (PS3.3 C.12.1.1.2); broken bytes are read as Latin-1, never refused."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def inflate(data: Buffer, limit: int, *, whole: bool) -> bytes:
         too_complex("the size of the inflated data set")
     if whole and not stream.eof:
         malformed("the deflate stream is cut off")
-    # One byte makes the length even (PS3.5 A.5); some writers add the eight bytes that end a gzip file. Neither is used.
+    # One byte makes the length even (PS3.5 A.5); some writers add the eight bytes that end a gzip file.
     if whole and len(stream.unused_data) > 9:
         malformed("bytes after the deflate stream")
     return out

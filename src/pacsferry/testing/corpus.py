@@ -1,7 +1,7 @@
 """Objects with a unique value in every place that can hold an identifier; a value found in the output is a leak.
 
-All values are made up. Nothing here reads the rules of a de-identifier: places come from PS3.6 and from a list of hiding
-places, so that an engine cannot agree with its own omissions.
+All values are made up. Nothing here reads the rules of a de-identifier: places come from PS3.6 and from a
+list of hiding places, so that an engine cannot agree with its own omissions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from .encode import ENCODINGS, EXPLICIT, E, How, file
+from .encode import ENCODINGS, EXPLICIT, E, file
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 _TEXT = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -113,9 +113,10 @@ def _merged(plain: Iterable[E], more: Iterable[E]) -> list[E]:
 
 def _dictionary() -> Iterator[tuple[int, str]]:
     """Tags and VRs of PS3.6 that a data set can have."""
-    from pydicom.datadict import DicomDictionary
+    from pydicom import datadict
 
-    for tag, row in sorted(DicomDictionary.items()):
+    dictionary = datadict.DicomDictionary  # type: ignore[attr-defined]
+    for tag, row in sorted(dictionary.items()):
         if tag >> 16 not in {0x0000, 0x0002, 0x0004, 0xFFFE, 0xFFFC} and row[0] in _PLANTABLE:
             yield tag, row[0]
 
@@ -124,20 +125,20 @@ def _dictionary() -> Iterator[tuple[int, str]]:
 _KIND = {0x00080016}
 
 
-def every_attribute(how: How) -> tuple[list[E], list[Canary]]:
+def every_attribute() -> tuple[list[E], list[Canary]]:
     """Every text, name, date and UID of PS3.6 at the top level."""
     planter = Planter()
     return image(*(planter.plant(*row, "top level") for row in _dictionary() if row[0] not in _KIND)), planter.canaries
 
 
-def every_attribute_nested(how: How) -> tuple[list[E], list[Canary]]:
+def every_attribute_nested() -> tuple[list[E], list[Canary]]:
     """The same, three sequences down."""
     planter = Planter()
     inner = [planter.plant(*row, "nested") for row in _dictionary()]
     return image(_down(_down(_down(*inner)))), planter.canaries
 
 
-def every_attribute_as_un(how: How) -> tuple[list[E], list[Canary]]:
+def every_attribute_as_un() -> tuple[list[E], list[Canary]]:
     """The same, with VR UN."""
     planter = Planter()
     unknown = [
@@ -146,7 +147,7 @@ def every_attribute_as_un(how: How) -> tuple[list[E], list[Canary]]:
     return image(*unknown), planter.canaries
 
 
-def wrong_vrs(how: How) -> tuple[list[E], list[Canary]]:
+def wrong_vrs() -> tuple[list[E], list[Canary]]:
     """Text under binary and numeric tags, and listed tags with other VRs."""
     planter = Planter()
     tags = {
@@ -159,7 +160,7 @@ def wrong_vrs(how: How) -> tuple[list[E], list[Canary]]:
     ), planter.canaries
 
 
-def private(how: How) -> tuple[list[E], list[Canary]]:
+def private() -> tuple[list[E], list[Canary]]:
     """Private elements: with a creator, a wrong one, none, nested, as sequences, and the creator itself."""
     planter = Planter()
 
@@ -186,7 +187,7 @@ def private(how: How) -> tuple[list[E], list[Canary]]:
     )
 
 
-def unknown(how: How) -> tuple[list[E], list[Canary]]:
+def unknown() -> tuple[list[E], list[Canary]]:
     """Tags that PS3.6 does not have, UN that hides sequences, and groups that do not belong."""
     planter = Planter()
     hidden = [[E(0x00080080, "LO", planter.value(0x00080080, "LO", "sequence in UN"))]]
@@ -206,7 +207,7 @@ def unknown(how: How) -> tuple[list[E], list[Canary]]:
     return image(*elements), planter.canaries
 
 
-def graphics(how: How) -> tuple[list[E], list[Canary]]:
+def graphics() -> tuple[list[E], list[Canary]]:
     """Overlays, curves and icons."""
     planter = Planter()
     words = {"LO": [0x60000022, 0x60001500, 0x50000022, 0x50022500], "LT": [0x60024000], "OB": [0x60003000, 0x50003000]}
@@ -220,7 +221,7 @@ def graphics(how: How) -> tuple[list[E], list[Canary]]:
     return image(*planted, *shape, E(0x00880200, "SQ", [icon])), planter.canaries
 
 
-def signatures(how: How) -> tuple[list[E], list[Canary]]:
+def signatures() -> tuple[list[E], list[Canary]]:
     """Original, modified and encrypted attributes, MACs and digital signatures."""
     planter = Planter()
     old = [planter.plant(0x00100020, "LO", "original"), planter.plant(0x00100010, "PN", "original")]
@@ -234,7 +235,7 @@ def signatures(how: How) -> tuple[list[E], list[Canary]]:
     return image(*elements), planter.canaries
 
 
-def odd_values(how: How) -> tuple[list[E], list[Canary]]:
+def odd_values() -> tuple[list[E], list[Canary]]:
     """Words in numbers, in UIDs, in the character set, behind the end of values, and in earlier methods."""
     planter = Planter()
     tags = {0x00180050: "DS", 0x00180060: "DS", 0x00200012: "IS", 0x00080005: "CS", 0x00081150: "UI", 0x00200052: "UI"}
@@ -274,7 +275,7 @@ def corpus() -> Iterator[Planted]:
     for name, make in PLACES.items():
         for encoding, how in ENCODINGS.items():
             if how.explicit or name not in _NEEDS_VR:
-                elements, canaries = make(how)
+                elements, canaries = make()
                 yield Planted(name=f"{name}, {encoding}", data=file(elements, how), canaries=tuple(canaries))
     yield from _files()
 

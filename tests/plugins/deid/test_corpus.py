@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from support.cleaning import clean, engine, whole
 
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Outcome
 from pacsferry.plugins.gates.residual import ResidualIdentifiers
 from pacsferry.testing.corpus import PLACES, E, Planted, corpus, image
 from pacsferry.testing.encode import file
+from support.cleaning import clean, engine, whole
 
 CORPUS = {planted.name: planted for planted in corpus()}
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import config
-from support.cleaning import clean, cleaned, whole
 
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft
 from pacsferry.testing.corpus import KEPT_SEQUENCE, image
 from pacsferry.testing.encode import ENCODINGS, E, How, data_set, file
+from support.cleaning import clean, cleaned, whole
 
 RICH = image(
     E(0x00080005, "CS", "ISO_IR 192"),
@@ -31,7 +31,11 @@ RICH = image(
         [
             [
                 E(0x00209111, "SQ", [[E(0x00189074, "DT", "20200102"), E(0x00209157, "UL", struct.pack("<2I", 1, 7))]]),
-                E(0x00409096, "SQ", [[E(0x00409211, "SS", 100), E(0x00409216, "SS", -5), E(0x00409225, "FD", bytes(8))]]),
+                E(
+                    0x00409096,
+                    "SQ",
+                    [[E(0x00409211, "SS", 100), E(0x00409216, "SS", -5), E(0x00409225, "FD", bytes(8))]],
+                ),
             ]
             for _ in range(3)
         ],

@@ -7,13 +7,13 @@ import io
 
 import pytest
 from pydicom import dcmread
-from support.cleaning import KEYS, PSEUDONYM, clean, cleaned, engine, whole
 
 from pacsferry.core.errors import HeldError
 from pacsferry.plugins.deid import filemeta, reference
 from pacsferry.plugins.deid.rules import resolve
 from pacsferry.testing.corpus import CT, KEPT_SEQUENCE, image
 from pacsferry.testing.encode import E, file
+from support.cleaning import KEYS, PSEUDONYM, clean, cleaned, engine, whole
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 XA = "1.2.840.10008.5.1.4.1.1.12.1"
@@ -99,7 +99,11 @@ def test_rule_3_references_below_the_top_level_keep_their_shape_with_new_uids():
 
 
 def test_rule_4_uids_are_replaced_consistently_and_structural_ones_stay():
-    roles = [E(0x00081150, "UI", CT), E(0x00080117, "UI", "1.2.840.10008.6.1.1"), E(0x00083002, "UI", "1.2.840.10008.1.2")]
+    roles = [
+        E(0x00081150, "UI", CT),
+        E(0x00080117, "UI", "1.2.840.10008.6.1.1"),
+        E(0x00083002, "UI", "1.2.840.10008.1.2"),
+    ]
     others = [E(0x00081155, "UI", UID), E(0x00200052, "UI", f"{UID}\\{CT}"), E(0x00081167, "UI", UID)]
     scheme = E(0x0008010C, "UI", "1.3.6.1.4.1.5962.99")
     out = cleaned(file(image(down(*roles, *others, scheme), E(0x00200052, "UI", UID))))
@@ -207,7 +211,11 @@ def test_rule_6_bytes_beyond_the_pixels_are_cut_and_bytes_behind_the_data_set_ho
 def test_rule_7_private_elements_go_at_every_depth_whatever_their_creator():
     private = [E(0x00190010, "LO", "ACME"), E(0x00191001, "LO", "Larry"), E(0x00192001, "LO", "no creator")]
     sequence = E(0x00191002, "SQ", [[E(0x00180050, "DS", "1")]], undefined=True)
-    out = cleaned(file(image(*private, sequence, E(0x00091001, "PN", "Larry"), down(*private, sequence, E(0x00180050, "DS", "1")))))
+    out = cleaned(
+        file(
+            image(*private, sequence, E(0x00091001, "PN", "Larry"), down(*private, sequence, E(0x00180050, "DS", "1")))
+        )
+    )
     assert not [element.tag for element in out.iterall() if element.tag.is_private]
     assert out.ReferencedSeriesSequence[0].SliceThickness == 1
 
@@ -219,7 +227,12 @@ def test_rule_8_signatures_and_earlier_values_go():
 
 
 def test_rule_8_overlays_and_curves_go_as_a_whole():
-    planes = [E(0x60020010, "US", 8), E(0x60020100, "US", 1), E(0x60023000, "OW", bytes(8)), E(0x60021500, "LO", "Larry")]
+    planes = [
+        E(0x60020010, "US", 8),
+        E(0x60020100, "US", 1),
+        E(0x60023000, "OW", bytes(8)),
+        E(0x60021500, "LO", "Larry"),
+    ]
     curves = [E(0x50000005, "US", 2), E(0x50003000, "OW", bytes(8))]
     out = cleaned(file(image(*planes, *curves)))
     assert not [element.tag for element in out if element.tag.group in {0x5000, 0x6002}]
@@ -309,7 +322,9 @@ def test_rule_14_the_conformance_statement_comes_from_the_rules():
     assert ("(0010,0020)", "PatientID", "LO", "P", "the pseudonym") in rows
     assert ("(0008,103E)", "SeriesDescription", "LO", "X", "PS3.15 E.1-1") in rows
     text = " ".join(engine().describe())
-    technical = [row[1] for row in rows if row[4].startswith("technical") and not row[1].startswith(("Cod", "LongC", "URN"))]
+    technical = [
+        row[1] for row in rows if row[4].startswith("technical") and not row[1].startswith(("Cod", "LongC", "URN"))
+    ]
     assert technical
     assert not [keyword for keyword in technical if keyword not in text]
     assert engine().digest[:12] in text

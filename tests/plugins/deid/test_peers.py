@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from support.cleaning import clean, whole
-from support.peers import need_dcmtk
 
 from pacsferry.testing.corpus import KEPT_SEQUENCE, image
 from pacsferry.testing.encode import ENCODINGS, E, file
+from support.cleaning import clean, whole
+from support.peers import need_dcmtk
 
 NAMES = ["CT_small.dcm", "MR_small.dcm", "emri_small.dcm", "eCT_Supplemental.dcm", "693_J2KI.dcm"]
 

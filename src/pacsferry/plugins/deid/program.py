@@ -170,23 +170,20 @@ class Program(dict[int, "Step | None"]):
     def _op(self, rule: Rule, vr: bytes) -> tuple[Op, bytes, int]:
         """Operation, constant element, and how many bytes at its end are text."""
         action = self._action(rule)
-        if action == "K":
-            return self._keep(rule, vr), b"", 0
-        if action == "U*":
-            return Op.ENTER, b"", 0
-        if action in {"P", "H", "W"}:
-            return (Op.PSEUDONYM if self._nested and action == "P" else self._drop(rule)), b"", 0
-        if action == "U":
-            return Op.REMAP, b"", 0
-        if action == "D" and vr == b"SQ":
-            return Op.DUMMIES, b"", 0
-        if action in {"Z", "D"}:
+        if action in {"Z", "D"} and (action, vr) != ("D", b"SQ"):
             value = DUMMIES.get(rule.vr, bytes(UNITS.get(vr, 0))) if action == "D" else b""
             return Op.FIXED, element(rule.tag, vr, value), len(padded(value, vr)) if vr in STRINGS else 0
-        return self._drop(rule), b"", 0
+        return self._plain(action, rule, vr), b"", 0
+
+    def _plain(self, action: str, rule: Rule, vr: bytes) -> Op:
+        if action == "K":
+            return self._keep(rule, vr)
+        if action == "P" and self._nested:
+            return Op.PSEUDONYM
+        return {"U*": Op.ENTER, "U": Op.REMAP, "D": Op.DUMMIES}.get(action) or self._drop(rule)
 
     def _action(self, rule: Rule) -> str:
-        """Compound actions by the type in the IOD; below the top level, where types are not known, what keeps validity."""
+        """Compound actions by the type in the IOD; where types are not known, below the top level, what stays valid."""
         if "/" not in rule.action:
             return rule.action
         return resolve(rule.action, None if self._nested else type_of(rule.tag, self._class))

@@ -78,3 +78,9 @@ def needles() -> Mapping[int, str]:
 def method_words() -> frozenset[str]:
     """Words that say how something was de-identified."""
     return frozenset(word for row in _rows("method_words") for word in row[0].split())
+
+
+@cache
+def sentences() -> tuple[str, ...]:
+    """What ``describe`` says; names in braces are filled in from the rules."""
+    return tuple(row[0] for row in _rows("sentences"))

@@ -74,7 +74,8 @@ class Scanner:
                 last = tag
                 found.append((tag, vr, pos, value, stop, undefined))
             pos = stop
-        self._count += len(found) + private
+        # What holds them counts as one: an empty item is work too.
+        self._count += len(found) + private + 1
         if self._count > self._limits.elements:
             too_complex("the number of elements")
         return found if ordered else _in_order(found)
@@ -103,7 +104,7 @@ class Scanner:
             yield value, pos - (8 if length == UNDEFINED else 0)
 
     def dialect_within(self, element: Element, dialect: Dialect) -> Dialect:
-        """How the items of a sequence are encoded: one written as UN is implicit (PS3.5 6.2.2), or as its writer had it.
+        """How items are encoded: those of a UN are implicit (PS3.5 6.2.2), or as their writer had it.
 
         Raises ``HeldError`` where neither makes sense.
         """

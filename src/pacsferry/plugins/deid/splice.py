@@ -83,7 +83,9 @@ class Splice:
         if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
             raise Invalid
 
-    def _level(self, elements: list[Element], program: Program, here: _Context, ours: list[tuple[int, bytes]]) -> None:
+    def _level(  # noqa: C901, PLR0912 - one loop for every element of every object: calls would cost more than they explain
+        self, elements: list[Element], program: Program, here: _Context, ours: list[tuple[int, bytes]]
+    ) -> None:
         """The hot loop: one look-up per element; what is canonical already only makes the present run longer."""
         data, writer, ops = self._data, self.writer, self._ops
         copies = here.dialect is EXPLICIT and not here.dummies
@@ -125,7 +127,7 @@ class Splice:
             _put_ours(writer, next_bytes)
             next_tag, next_bytes = next(coming)
 
-    def _canonical(self, op: Op, step: Step, value: int, end: int) -> bool:
+    def _canonical(self, op: Op, step: Step, value: int, end: int) -> bool:  # noqa: PLR0911 - the sooner the cheaper
         """Whether the value can be passed on as it stands: even, with no padding but what evenness needs."""
         size = end - value
         if op == Op.BYTES:
