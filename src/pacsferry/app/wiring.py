@@ -15,6 +15,7 @@ from pacsferry.core.archive import Archive
 from pacsferry.core.clearing import ALWAYS
 from pacsferry.core.errors import ConfigError
 from pacsferry.core.fitting import fit
+from pacsferry.core.guarded import GuardedFinder
 from pacsferry.core.ports import Finder, PseudonymSource, Report, Transport, Vendor
 from pacsferry.core.registry import Registry
 from pacsferry.profiles.model import Choice
@@ -62,7 +63,9 @@ class Wiring:
         """The finder that the profile names, or that fits its first transport. Raises ``ConfigError``."""
         part = self.finder_part or self._fitting_finder()
         finder: Finder = part.build(self.archive)
-        return self.vendor.wrap_finder(self.archive, finder) if self.vendor.wrap_finder else finder
+        if self.vendor.wrap_finder is not None:
+            finder = self.vendor.wrap_finder(self.archive, finder)
+        return GuardedFinder(part.name, finder)
 
     def _wrapped_transport(self, transport: Transport) -> Transport:
         return self.vendor.wrap_transport(self.archive, transport) if self.vendor.wrap_transport else transport

@@ -159,6 +159,8 @@ class Publisher:
             self._give_up(work, items, err)
         except OSError as err:
             self._give_up(work, items, StoreError(f"the images could not be stored ({err.strerror})"))
+        except Exception as err:
+            self._give_up(work, items, FerryError(f"publishing failed ({type(err).__name__})"))
         finally:
             work.finished(len(items))
 

@@ -129,6 +129,8 @@ REASONS: dict[str, Reason] = {
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),
     "interrupted": _again("the run was interrupted"),
+    "transport-failed": Reason(means="the transport plugin broke down", advice="report it to the plugin's author"),
+    "finder-failed": Reason(means="the finder plugin broke down", advice="report it to the plugin's author"),
     "busy": _again("another process works on it", "wait for it, or run without --no-wait"),
     "study-changed": _again("the study grew while it was retrieved"),
     "not-tried": _again("it was not asked for because the run ended before"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from .arrivals import ArrivalStore
 from .budget import Budget
 from .clearing import Patient
 from .errors import FerryError, HeldError, InterruptedRun, StoreError, TransferError
+from .guarded import failed
 from .intake import Received, StudySink
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
@@ -96,11 +98,12 @@ class StudyRun:
         """Work on the study until it is complete or no rung is left. Raises what must stop the whole run."""
         means = self._means
         before = means.ledger.study(self._found.key)
+        remembered = self._remembered(before)
         try:
             order = means.surveyor.order(self._found, case_id=self._work.case_id)
         except TransferError as err:
             return self._not_surveyed(before, err)
-        changed = self._expect(order)
+        self._expect(order, again=remembered.get("how") != means.how)
         means.told(Progress(kind="study-started", case_id=self._work.case_id, total=order.plan.expected))
         with self._renewed():
             if self._found.mixed:
@@ -110,21 +113,26 @@ class StudyRun:
             else:
                 self._climb(order)
         result = self._conclude(order, before)
-        if changed:
-            means.ledger.set_meta(self._how_key, means.how)
+        self._remember(remembered)
         return result
 
-    @property
-    def _how_key(self) -> str:
-        return f"how:{self._found.key}"
+    def _remembered(self, before: StudyState | None) -> dict[str, str]:
+        """What earlier runs noted: under which rules they looked, and the keyed token of the patient they stored."""
+        noted: dict[str, str] = json.loads(self._means.ledger.get_meta(f"seen:{self._found.key}") or "{}")
+        if before is not None and before.stored and noted.get("subject"):
+            self._work.subjects.add(noted["subject"])
+        return noted
 
-    def _expect(self, order: Order) -> bool:
+    def _remember(self, noted: Mapping[str, str]) -> None:
+        subject = next(iter(self._work.subjects), noted.get("subject", ""))
+        now = {"how": self._means.how, "subject": subject if len(self._work.subjects) < 2 else ""}
+        if now != noted:
+            self._means.ledger.set_meta(f"seen:{self._found.key}", json.dumps(now))
+
+    def _expect(self, order: Order, *, again: bool) -> None:
         """What is held deserves another look once rules, gates, selection or version are others than they were."""
-        ledger = self._means.ledger
-        changed = ledger.get_meta(self._how_key) != self._means.how
-        ledger.expect(self._means.run, order.plan, again=changed)
-        self._done = ledger.settled(self._found.key)
-        return changed
+        self._means.ledger.expect(self._means.run, order.plan, again=again)
+        self._done = self._means.ledger.settled(self._found.key)
 
     def _not_surveyed(self, before: StudyState | None, error: TransferError) -> Result:
         """The archive would not say what the study has; a verdict that was given before stays."""
@@ -167,6 +175,11 @@ class StudyRun:
                 again = err.retryable
             except InterruptedRun:
                 pass
+            except FerryError:
+                raise
+            except Exception as err:
+                self._last_code, again = "transport-failed", False
+                self._error = failed("transport", rung.name, err)
             finally:
                 self._means.budget.spend(len(order.series) if one.level is Level.STUDY else 1)
                 self._collect(rung, sink)
@@ -289,7 +302,7 @@ class StudyRun:
     def _result(self, status: Status, reasons: Mapping[str, int]) -> Result:
         state = self._means.ledger.study(self._found.key)
         self._means.told(Progress(kind="study-done", case_id=self._work.case_id, text=status.value))
-        failed = self._error if status in {Status.FAILED, Status.INCOMPLETE} else None
+        error = self._error if status in {Status.FAILED, Status.INCOMPLETE} else None
         return Result(
             found=self._found,
             status=status,
@@ -298,8 +311,8 @@ class StudyRun:
             received=len(self._work.settled),
             transports=tuple(self._used),
             reasons=reasons,
-            error=str(failed) if failed else None,
-            exit_code=_exit_code(status, failed),
+            error=str(error) if error else None,
+            exit_code=_exit_code(status, error),
             duration_s=time.monotonic() - self._began,
         )
 

@@ -181,6 +181,8 @@ class WorkerPool:
             worker = self._start()
         except FerryError as err:
             failure = err
+        except OSError as err:
+            failure = FerryError(f"a worker process did not start ({err.strerror})")
         while (task := self._tasks.get()) is not None:
             answer: Answer | FerryError
             if failure is not None:
