@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Measures ``pacsferry load`` against DCMTK's tools and a plain download, on one Orthanc of its own; changes nothing.
 
     python tools/bench.py [--count 600] [--runs 5] [--only wado-rs,c-get] [--quick-server] [--json FILE]

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - beside a script, no package
 """Measures what `load` is made of, one thing at a time in this process, so that a slow run can be blamed on something.
 
 Figures of parts do not add up to a run's: there they overlap, share two processors with the archive, and wait.

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - beside a script, no package
 """Runs a command to its end and says what it took: seconds, CPU, and (when asked) the peak of its memory.
 
 Memory is anonymous memory of the process and its children plus the memory files that they hold open: what a host must
