@@ -10,7 +10,7 @@ from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
 from pacsferry.core.ports import Sink
 
-from .admission import tenant_of
+from .admission import Tenant, tenant_of
 from .association import MODELS, Call, Caller, contexts
 from .identifiers import identifier, retrieve_keys
 from .outcome import Outcome, run, without_response
@@ -34,8 +34,8 @@ class CMove:
             raise ConfigError("c-move needs [archive.dimse.receiver] with host, port and ae_title")
         self._own = self._caller.dimse.receiver
         self._archive, self._settings = archive, settings
-        self._tenant = tenant_of(archive, self._own, settings.calling_ae_titles, settings.connections)
         self._receiver: Receiver | None = None
+        self._tenant: Tenant | None = None
         self._lock = threading.Lock()
 
     @property
@@ -48,9 +48,9 @@ class CMove:
 
         Raises ``TransferError``, ``StoreError``, and ``BusyError`` when another program has the port.
         """
-        receiver = self._listening()
+        receiver, tenant = self._listening()
         message_id = self._caller.message_id()
-        with receiver.lease(self._tenant, wanted, sink, message_id) as lease:
+        with receiver.lease(tenant, wanted, sink, message_id) as lease:
             try:
                 outcome = self._ask(receiver, lease)
             except TransferError:
@@ -62,13 +62,17 @@ class CMove:
             lease.intake.check()
         return outcome.tally()
 
-    def _listening(self) -> Receiver:
+    def _listening(self) -> tuple[Receiver, Tenant]:
         with self._lock:
             if self._caller.closed:
                 raise trouble("C-MOVE", "interrupted", "already closed")
-            if self._receiver is None:
-                self._receiver = RECEIVERS.join(self._own.host, self._own.port, self._tenant)
-            return self._receiver
+            if self._receiver is None or self._tenant is None:
+                settings = self._settings
+                # Here and not before: it asks the name service for the archive's addresses.
+                tenant = tenant_of(self._archive, self._own, settings.calling_ae_titles, settings.connections)
+                self._receiver = RECEIVERS.join(self._own.host, self._own.port, tenant)
+                self._tenant = tenant
+            return self._receiver, self._tenant
 
     def _ask(self, receiver: Receiver, lease: Lease) -> Outcome:
         with self._caller.call("C-MOVE", contexts(self._model)) as call:
@@ -76,7 +80,7 @@ class CMove:
         if outcome.error is None:
             return outcome
         error = outcome.error
-        error.hint = self._tenant.hint() or error.hint
+        error.hint = lease.tenant.hint() or error.hint
         raise error
 
     def _request(self, call: Call, receiver: Receiver, lease: Lease) -> Outcome:
@@ -109,7 +113,7 @@ class CMove:
         self._caller.close()
         with self._lock:
             receiver, self._receiver = self._receiver, None
-        if receiver is not None:
+        if receiver is not None and self._tenant is not None:
             RECEIVERS.leave(receiver, self._tenant)
 
 
