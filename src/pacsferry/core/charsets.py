@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 #: Defined term to Python's codec, for character sets without code extensions.
 CODECS = {
@@ -51,12 +52,14 @@ _MULTI_BYTE = {"ISO_IR 87": "iso2022_jp", "ISO_IR 159": "iso2022_jp_2", "ISO_IR 
 _TERM = re.compile(r"ISO[ _]?(?:2022[ _])?IR[ _]?(\d+)")
 
 
+@lru_cache(maxsize=256)
 def terms(value: bytes) -> tuple[str, ...]:
     """The defined terms of a SpecificCharacterSet as it stands in a data set, spelled without code extensions."""
     text = value.decode("ascii", "replace").strip(" \0").upper()
     return tuple(_TERM.sub(r"ISO_IR \1", part.strip(" \0")) for part in text.split("\\"))
 
 
+@lru_cache(maxsize=256)
 def known(value: bytes) -> bool:
     """Whether every term is one of the standard."""
     return all(term in CODECS or term in _MULTI_BYTE for term in terms(value))

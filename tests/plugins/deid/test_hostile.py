@@ -138,6 +138,11 @@ def test_damaged_encapsulated_pixel_data_is_held(data):
     assert held(data) == "malformed"
 
 
+def test_an_extended_offset_table_holds_offsets_only():
+    assert held(file(image(E(0x7FE00001, "OV", b"Larry Lighthouse")))) == "malformed"
+    assert clean(file(image(E(0x7FE00001, "OV", struct.pack("<Q", 0))))).parts
+
+
 def test_fewer_fragments_than_frames_are_held():
     data = fragments(b"abcd")
     frames = part_10(

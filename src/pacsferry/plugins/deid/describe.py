@@ -31,6 +31,7 @@ def _facts(rules: RuleSet) -> dict[str, object]:
         "text": sources["unlisted text"],
         "names": sources["unlisted person name"],
         "dates": sources["unlisted date or time"],
+        "bytes": sources["unlisted bytes"],
         "temporal": rules.temporal,
         "method": rules.method,
         "codes": ", ".join(rules.codes),

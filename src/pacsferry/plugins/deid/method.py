@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from . import reference
 from .program import element, head_of
-from .rules import CID_7050, RuleSet
+from .rules import CID_7050
 
 METHOD, CODE_SEQUENCE = 0x00120063, 0x00120064
 
@@ -22,15 +22,17 @@ def recognised(value: str) -> bool:
     )
 
 
-def text_element(rules: RuleSet, earlier: Iterable[str]) -> bytes:
+@lru_cache(maxsize=256)
+def text_element(ours: str, earlier: tuple[str, ...]) -> bytes:
     """DeidentificationMethod (0012,0063): the earlier values that are recognised, then ours."""
-    kept = [value for value in earlier if value and value != rules.method and recognised(value)]
-    return element(METHOD, b"LO", "\\".join([*kept, rules.method]).encode("ascii"))
+    kept = [value for value in earlier if value and value != ours and recognised(value)]
+    return element(METHOD, b"LO", "\\".join([*kept, ours]).encode("ascii"))
 
 
-def code_element(rules: RuleSet, earlier: Sequence[str]) -> bytes:
+@lru_cache(maxsize=256)
+def code_element(ours: tuple[str, ...], earlier: tuple[str, ...]) -> bytes:
     """DeidentificationMethodCodeSequence (0012,0064): the earlier codes of CID 7050, then ours; our own meanings."""
-    codes = dict.fromkeys([*(code for code in earlier if code in CID_7050), *rules.codes])
+    codes = dict.fromkeys([*(code for code in earlier if code in CID_7050), *ours])
     items = b"".join(_item(code) for code in codes)
     return head_of(CODE_SEQUENCE, b"SQ") + len(items).to_bytes(4, "little") + items
 

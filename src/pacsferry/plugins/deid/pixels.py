@@ -83,6 +83,11 @@ def _check_offsets(table: Buffer, starts: set[int]) -> None:
         malformed("the offset table of the pixel data does not point at its fragments")
 
 
+def longs(table: bytes) -> tuple[int, ...]:
+    """The numbers of an Extended Offset Table (PS3.3 C.7.6.3.1.8)."""
+    return struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8])
+
+
 def swapped(value: Buffer, unit: int) -> bytes:
     """Big endian to little endian, for values of ``unit`` bytes."""
     if unit == 1:

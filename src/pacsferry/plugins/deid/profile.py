@@ -147,8 +147,8 @@ def _ours(rules: RuleSet, subject: Subject, pseudonym: str, study: str) -> list[
         (0x00100010, element(0x00100010, b"PN", pseudonym.encode("ascii"))),
         (0x00100020, element(0x00100020, b"LO", pseudonym.encode("ascii"))),
         (0x00120062, element(0x00120062, b"CS", b"YES")),
-        (method.METHOD, method.text_element(rules, subject.earlier_methods())),
-        (method.CODE_SEQUENCE, method.code_element(rules, subject.earlier_codes())),
+        (method.METHOD, method.text_element(rules.method, subject.earlier_methods())),
+        (method.CODE_SEQUENCE, method.code_element(rules.codes, subject.earlier_codes())),
         (0x00200010, element(0x00200010, b"SH", study_id.encode("ascii"))),
         (0x00280303, element(0x00280303, b"CS", rules.temporal.encode("ascii"))),
     ]

@@ -179,6 +179,6 @@ def _by_vr(tag: int, vr: str) -> tuple[str, str]:
         return "X", "unlisted text"
     if vr in TEMPORAL_VRS:
         return "X", "unlisted date or time"
-    if vr == "UN":
-        return "X", "unknown value"
+    if vr in {"UN", "OB"}:
+        return "X", "unlisted bytes"
     return "K", "unlisted sequence" if vr == "SQ" else "unlisted number, code or data"

@@ -28,6 +28,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 _STRUCTURAL = "1.2.840.10008."
 #: Bigger binary values are passed on beside the header.
 BULK = 4096
+# Looking up a member of an enumeration takes longer than comparing it.
+_BYTES, _TEXT, _CODE, _NUMBER, _DROP = Op.BYTES, Op.TEXT, Op.CODE, Op.NUMBER, Op.DROP
 _CHARSET, _DESIGNATOR = 0x00080005, 0x00080102
 
 
@@ -111,11 +113,11 @@ class Splice:
                         writer.put(data[run_start:run_end])
                     run_start = start
                 run_end = end
-                if op == Op.TEXT:
+                if op is _TEXT:
                     at = writer.size - run_start
                     writer.spans.append((at + value, at + end))
                 continue
-            if op == Op.DROP:
+            if op is _DROP:
                 continue
             if run_end >= 0:
                 writer.put(data[run_start:run_end])
@@ -130,7 +132,7 @@ class Splice:
     def _canonical(self, op: Op, step: Step, value: int, end: int) -> bool:  # noqa: PLR0911 - the sooner the cheaper
         """Whether the value can be passed on as it stands: even, with no padding but what evenness needs."""
         size = end - value
-        if op == Op.BYTES:
+        if op is _BYTES:
             return size <= BULK and size <= step.most and not size % step.unit and not size & 1
         if size & 1 or (size > 0xFFFE and step.vr not in LONG_VRS):
             return False
@@ -138,11 +140,11 @@ class Splice:
             last = self._data[end - 1]
             if last <= 0x20 and (last != (0 if step.vr == b"UI" else 0x20) or self._data[end - 2] <= 0x20):
                 return False
-        if op == Op.NUMBER:
+        if op is _NUMBER:
             if self._strict:
                 return False
             self._numbers.append(self._data[value:end])
-        elif op == Op.CODE:
+        elif op is _CODE:
             if self._strict or step.head[:4] == b"\x08\0\x05\0":
                 return False
             self._codes.append(self._data[value:end])

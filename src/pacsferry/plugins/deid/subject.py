@@ -105,22 +105,22 @@ class Subject:
             image_type=tuple(part.strip() for part in self.ascii(0x00080008).split("\\")),
         )
 
-    def earlier_methods(self) -> list[str]:
+    def earlier_methods(self) -> tuple[str, ...]:
         """The values of DeidentificationMethod that the object brings."""
-        return [value.strip() for value in self.ascii(METHOD).split("\\")]
+        return tuple(value.strip() for value in self.ascii(METHOD).split("\\"))
 
-    def earlier_codes(self) -> list[str]:
+    def earlier_codes(self) -> tuple[str, ...]:
         """The DICOM codes of DeidentificationMethodCodeSequence that the object brings."""
         found = self.by_tag.get(CODE_SEQUENCE)
         if found is None or found[1] not in {b"SQ", b"UN", b""}:
-            return []
+            return ()
         codes = []
         within = self.scanner.dialect_within(found, self.dialect)
         for start, end in self.scanner.items(found, within):
             for tag, _, _, value, stop, _ in self.scanner.elements(start, end, within, 1):
                 if tag == 0x00080100:
                     codes.append(bytes(self.scanner.data[value:stop]).decode("latin-1").strip(" \0"))
-        return codes
+        return tuple(codes)
 
     def shape(self) -> pixels.Shape:
         """What describes the pixel data."""
@@ -202,6 +202,9 @@ def _check(subject: Subject) -> None:
         malformed("an image without pixel data")
     if sum(tag in subject.by_tag for tag in PIXEL_TAGS) > 1:
         malformed("pixel data of two kinds")
+    for tag in (0x7FE00001, 0x7FE00002):
+        if any(number >= len(subject.scanner.data) for number in pixels.longs(subject.raw(tag))):
+            malformed("an offset table that points outside")
     for tag in subject.by_tag:
         # PS3.3 C.9.2, retired: the overlay stands in unused bits of the pixels, which are not touched.
         if tag & 0xFF00FFFF == 0x60000100 and subject.short(tag) > 1:
