@@ -1,0 +1,164 @@
+"""Worker processes: they clear, they die, they are replaced; nothing goes from them but released values."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pacsferry.core import wire
+from pacsferry.core.clearing import Cleared, Patient, clear
+from pacsferry.core.errors import FerryError, StoreError
+from pacsferry.core.model import Outcome, Source
+from pacsferry.core.workers import Answer, Task, WorkerDied, WorkerPool
+
+
+class Arrival:
+    size = 10
+    head = None
+
+    def __init__(self):
+        self.closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+class Received:
+    def __init__(self):
+        self.arrival = Arrival()
+        self.key = "k"
+
+
+class Scripted:
+    """A worker that does what a list says."""
+
+    def __init__(self, script):
+        self.script = script
+
+    def clear(self, task):
+        step = self.script.pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+    def close(self):
+        pass
+
+
+def answers(script, tasks=1):
+    told = queue.Queue()
+    started = []
+
+    def start():
+        started.append(1)
+        return Scripted(script)
+
+    pool = WorkerPool(1, start)
+    made = [Received() for _ in range(tasks)]
+    for received in made:
+        pool.submit(Task(received=received, pseudonym="p", patient=Patient(), told=lambda r, a: told.put(a)))
+    pool.close()
+    assert all(received.arrival.closed == 1 for received in made)
+    return [told.get_nowait() for _ in made], len(started)
+
+
+FINE = Answer(outcome=Outcome.ALLOW)
+
+
+def test_a_worker_that_dies_once_is_replaced_and_the_object_tried_again():
+    assert answers([WorkerDied("worker-died"), FINE]) == ([FINE], 2)
+
+
+def test_an_object_that_kills_two_workers_is_held_and_the_next_one_is_cleared():
+    (first, second), started = answers([WorkerDied("worker-died"), WorkerDied("worker-died"), FINE], tasks=2)
+    assert (first.outcome, first.code) == (Outcome.HOLD, "worker-died")
+    assert second == FINE
+    assert started == 3
+
+
+def test_an_object_beyond_the_limits_is_not_tried_again():
+    (answer,), _ = answers([WorkerDied("worker-limit")])
+    assert (answer.outcome, answer.code) == (Outcome.HOLD, "worker-limit")
+
+
+def test_a_full_disk_is_told_as_such():
+    (answer,), _ = answers([StoreError("no space")])
+    assert isinstance(answer, StoreError)
+
+
+def test_an_answer_that_makes_no_sense_is_an_error_without_its_text():
+    (answer,), _ = answers([KeyError("CANARY")])
+    assert isinstance(answer, FerryError)
+    assert "CANARY" not in str(answer)
+
+
+def test_messages_cross_whole_with_their_descriptor(tmp_path):
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open(tmp_path / "x", "w+") as file:
+        file.write("hello")
+        file.flush()
+        wire.send(ours, {"a": "ä" * 1000}, file.fileno())
+        message, fd = wire.receive(theirs)
+        assert message == {"a": "ä" * 1000}
+        assert os.pread(fd, 5, 0) == b"hello"
+        os.close(fd)
+        ours.close()
+        assert wire.receive(theirs) is None
+
+
+def test_a_message_cut_in_the_middle_is_an_error():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.sendall(b"\0\0\0\x09{")
+        ours.close()
+        with pytest.raises(ConnectionResetError):
+            wire.receive(theirs)
+
+
+def test_nothing_but_clearing_makes_a_cleared():
+    with pytest.raises(TypeError):
+        Cleared([], None, "", object())
+
+
+@pytest.mark.parametrize("error", [KeyError("CANARY"), RecursionError(), ValueError("CANARY"), MemoryError()])
+def test_a_deidentifier_that_fails_holds_the_object_and_says_no_value(error):
+    class Bad:
+        digest = ""
+
+        def describe(self):
+            return []
+
+        def apply(self, source):
+            raise error
+
+    source = Source(head=None, data=memoryview(b""), pseudonym="p", keys=None)
+    cleared, verdict, _ = clear(source, Bad(), {}, Patient())
+    assert cleared is None
+    assert verdict.outcome is Outcome.HOLD
+    assert "CANARY" not in repr(verdict)
+
+
+def test_a_worker_process_ignores_the_terminal_and_ends_with_its_socket():
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-m", "pacsferry.clearer", str(theirs.fileno())]
+    process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    theirs.close()
+    while "SigIgn" in (status := Path(f"/proc/{process.pid}/status").read_text()):
+        ignored = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn")), 16)
+        if ignored >> (signal.SIGTERM - 1) & 1:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    assert process.poll() is None
+    ours.close()
+    assert process.wait(20) == 0
