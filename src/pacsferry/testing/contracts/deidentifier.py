@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BytesIO
@@ -44,7 +43,9 @@ MALFORMED: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "noise": lambda data: bytes(byte ^ 0xA5 for byte in data[:4096]),
     "cut in the header": lambda data: data[: len(data) // 3],
     "cut in the pixels": lambda data: data[:-64],
-    "a length beyond the end": lambda data: data[:-8] + struct.pack("<HH2sH", 0x7FE1, 0x10, b"LO", 0x7FFF),
+    "a length beyond the end": lambda data: data.replace(
+        b"\x10\x00\x20\x00LO", b"\x10\x00\x20\x00LO\xfe\xff" + b"x" * 6, 1
+    ),
 }
 
 #: Patient and order values of the samples, each of which identifies.

@@ -220,14 +220,21 @@ class _Handler(BaseHTTPRequestHandler):
         partial = spoiled.take("http-206")
         cargo = cargo[: max(1, len(cargo) // 2)] if partial else cargo
         status = 206 if partial else 200
-        if wish.single or (spoiled.take("single-part") and cargo):
-            self._send_single(cargo[0], wish, asked, status)
+        if not cargo:
+            self._empty(204, asked)
+        elif wish.single or spoiled.take("single-part"):
+            self._send_single(cargo[0], wish, asked, spoiled, status)
         else:
             self._send_multipart(cargo, wish, asked, spoiled, status)
 
-    def _send_single(self, piece: Piece, wish: Wish, asked: Asked, status: int) -> None:
+    def _send_single(self, piece: Piece, wish: Wish, asked: Asked, spoiled: Spoiled, status: int) -> None:
         body = piece.stored.file(wish.syntax_for(piece.stored))
         self._head(status, asked, {"Content-Type": "application/dicom", "Content-Length": str(len(body))})
+        spoil = self._spoiler(piece, spoiled)
+        if spoil:
+            self.wfile.write(body[: spoil[0]])
+            self.wfile.flush()
+            (self._break_off if spoil[1] == self._end_early else spoil[1])()
         self.wfile.write(body)
         asked.sent.append(piece.stored.instance)
 
