@@ -249,6 +249,28 @@ def odd_values() -> tuple[list[E], list[Canary]]:
     return image(*elements, *methods), planter.canaries
 
 
+def character_sets() -> tuple[list[E], list[Canary]]:
+    """Names in items with character sets of their own, between letters that only these can write."""
+    planter = Planter()
+    items = [
+        [
+            E(0x00080005, "CS", term),
+            E(0x00100010, "PN", before + planter.value(0x00100010, "LO", term).encode() + behind),
+        ]
+        for term, (before, behind) in _SETS.items()
+    ]
+    return image(E(KEPT_SEQUENCE, "SQ", items)), planter.canaries
+
+
+_SETS = {
+    "ISO_IR 100": (b"\xe4", b"^\xf6"),
+    "ISO_IR 144": (b"\xbb^", b"\xee"),
+    "ISO_IR 192": (b"\xc3\xa4^", b"\xe5\xb1\xb1"),
+    "GB18030": (b"\xcd\xf5^", b"\xb6\xab"),
+    "\\ISO 2022 IR 87": (b"\x1b$B;3ED\x1b(B^", b"=\x1b$BB@O:\x1b(B"),
+    "\\ISO 2022 IR 149": (b"\x1b$)C\xfb\xf3^", b"\x1b$)C\xd1\xce"),
+    "NO SUCH SET": (b"\xff", b"\xfe"),
+}
 _CODE = {0x00080100: "SH", 0x00080102: "SH", 0x00080104: "LO"}
 
 PLACES = {
@@ -261,6 +283,7 @@ PLACES = {
     "graphics": graphics,
     "signatures": signatures,
     "odd values": odd_values,
+    "character sets": character_sets,
 }
 #: Places that only an explicit VR makes.
 _NEEDS_VR = {"UN", "wrong VRs"}
