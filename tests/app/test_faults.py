@@ -16,7 +16,9 @@ SLICES = 6
 @pytest.fixture
 def there(tmp_path, monkeypatch):
     monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    study = ct_study(slices=SLICES, rows=64, columns=64, accession=ACC, patient_id="CANARYID7", patient_name="Canary^Anna")
+    study = ct_study(
+        slices=SLICES, rows=64, columns=64, accession=ACC, patient_id="CANARYID7", patient_name="Canary^Anna"
+    )
     with place(tmp_path, study) as made:
         yield made
 
@@ -217,3 +219,13 @@ def test_no_query_at_all_is_an_error_before_any_contact(there):
         there.load()
     assert err.value.exit_code == 2
     assert there.archive.log.of() == []
+
+
+def test_a_released_file_that_somebody_removed_comes_again(there):
+    there.load(ACC)
+    there.images()[0].unlink()
+    there.archive.log.clear()
+    loaded = there.load(ACC)
+    assert (only_row(loaded).status, loaded.exit_code) == (Status.OK, 0)
+    assert len(there.images()) == SLICES
+    assert len(there.archive.log.sent("wado-rs")) == 1

@@ -99,6 +99,7 @@ class StudyRun:
         means = self._means
         before = means.ledger.study(self._found.key)
         remembered = self._remembered(before)
+        self._miss_files(before)
         try:
             order = means.surveyor.order(self._found, case_id=self._work.case_id)
         except TransferError as err:
@@ -115,6 +116,15 @@ class StudyRun:
         result = self._conclude(order, before)
         self._remember(remembered)
         return result
+
+    def _miss_files(self, before: StudyState | None) -> None:
+        """What somebody took away from the released folder is expected again: the ledger must not vouch for it."""
+        if before is None or not before.stored:
+            return
+        ledger, images = self._means.ledger, self._means.images
+        gone = [one.path for one in ledger.stored(self._found.key) if not (images / one.path).is_file()]
+        if gone:
+            ledger.lose(self._means.run, self._lease, gone)
 
     def _remembered(self, before: StudyState | None) -> dict[str, str]:
         """What earlier runs noted: under which rules they looked, and the keyed token of the patient they stored."""
