@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from . import verdict
 from .arrivals import ArrivalStore
 from .budget import Budget
 from .clearing import Patient
-from .errors import FerryError, HeldError, InterruptedRun, StoreError, TransferError
+from .errors import FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
 from .ledger import Ledger
@@ -286,13 +287,25 @@ class StudyRun:
         now = means.ledger.study(key)
         if now is None:
             raise StoreError("the ledger lost a study", hint="run `pacsferry audit --check`")
-        status = self._status(order, now)
-        reasons = self._why(order, now)
-        verdict = self._settle(status, reasons, self._facts(now))
+        signs = self._signs(order)
+        reasons = verdict.reasons(now, signs, means.ledger.codes(key))
+        said = self._settle(verdict.status(now, signs), reasons, verdict.facts(self._work.facts, now))
         untouched = not self._work.settled and not self._used
-        if verdict is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
-            verdict = Status.SKIPPED
-        return self._result(verdict, reasons)
+        if said is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
+            said = Status.SKIPPED
+        return self._result(said, reasons)
+
+    def _signs(self, order: Order) -> verdict.Signs:
+        odd = sum((sink.counts for sink in self._sinks), Counter[str]())
+        del odd["received"]
+        return verdict.Signs(
+            counted=order.counted,
+            code=self._last_code,
+            error=self._error,
+            stopped=self._means.stop.is_set(),
+            unlisted=sum(sink.unlisted for sink in self._sinks),
+            odd=odd,
+        )
 
     def _settle(self, status: Status, reasons: Mapping[str, int], facts: StudyFacts | None) -> Status:
         """Give the verdict; the ledger's own, which knows what was waived."""
@@ -322,64 +335,8 @@ class StudyRun:
             transports=tuple(self._used),
             reasons=reasons,
             error=str(error) if error else None,
-            exit_code=_exit_code(status, error),
+            exit_code=verdict.exit_code(status, error),
             duration_s=time.monotonic() - self._began,
-        )
-
-    def _status(self, order: Order, now: StudyState) -> Status:
-        accounted = now.stored + now.held + now.excluded
-        if now.missing:
-            return self._status_of_gap(now)
-        if now.held:
-            return Status.HELD
-        if now.expected is None:
-            return self._status_unknown(now)
-        if order.counted is not None and accounted < order.counted:
-            return Status.UNVERIFIED
-        return Status.CHANGED if self._unlisted else Status.OK
-
-    def _status_of_gap(self, now: StudyState) -> Status:
-        if self._means.stop.is_set():
-            return Status.INTERRUPTED
-        if self._last_code == "offline":
-            return Status.OFFLINE
-        return Status.INCOMPLETE if now.stored or now.held else Status.FAILED
-
-    def _status_unknown(self, now: StudyState) -> Status:
-        """Nobody knows how many there should be: never "ok"."""
-        if self._means.stop.is_set():
-            return Status.INTERRUPTED
-        return Status.FAILED if self._error is not None and not now.stored else Status.UNVERIFIED
-
-    @property
-    def _unlisted(self) -> int:
-        return sum(sink.unlisted for sink in self._sinks)
-
-    def _why(self, order: Order, now: StudyState) -> dict[str, int]:
-        """Counts per reason code: of what is held or excluded, of what is missing, of what is odd."""
-        counts = Counter(self._means.ledger.codes(self._found.key))
-        if now.missing:
-            code = "interrupted" if self._means.stop.is_set() else self._last_code or "not-sent"
-            counts[code] += now.missing
-        for sink in self._sinks:
-            counts.update({code: n for code, n in sink.counts.items() if code != "received"})
-        if order.counted is not None and order.counted > now.stored + now.held + now.excluded and not now.missing:
-            counts["counts-differ"] += order.counted - (now.stored + now.held + now.excluded)
-        return {code: count for code, count in sorted(counts.items()) if count}
-
-    def _facts(self, now: StudyState) -> StudyFacts | None:
-        """The study as released, from what was stored now and what the ledger had before."""
-        facts = self._work.facts
-        if not facts or not now.stored:
-            return None
-        modalities = {str(fact["modality"]) for fact in facts} | set(now.modality.split(","))
-        first = min(facts, key=lambda fact: str(fact["instance_uid"]))
-        return StudyFacts(
-            study_uid=str(first["study_uid"]),
-            study_date=str(first["study_date"]),
-            modality=",".join(sorted(modalities - {""})),
-            description=str(first["study_description"]),
-            path=str(first["folder"]),
         )
 
 
@@ -390,13 +347,3 @@ _OTHER_LEVEL = frozenset(
 )
 
 _WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})
-
-_FINE = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED, Status.DRY_RUN})
-
-
-def _exit_code(status: Status, error: FerryError | None) -> int:
-    if status in _FINE:
-        return 0
-    if status is Status.INTERRUPTED:
-        return InterruptedRun.exit_code
-    return error.exit_code if status is Status.FAILED and error is not None else HeldError.exit_code

@@ -1,0 +1,100 @@
+"""What to say of a study in the end: pure, from what the ledger counts and what went wrong; no peer is believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .errors import FerryError, HeldError, InterruptedRun
+from .ledger_model import StudyFacts, StudyState
+from .model import Status
+
+#: After these a study is nobody's problem.
+FINE = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED, Status.DRY_RUN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What was noticed on the way.
+
+    ``counted`` is the number of instances that the archive's counts speak of, where that is more than it lists;
+    ``code`` the reason code of the last request that fell short; ``odd`` counts what sinks refused, by reason code;
+    ``unlisted`` instances came into being while the study was retrieved.
+    """
+
+    counted: int | None = None
+    code: str = ""
+    error: FerryError | None = None
+    stopped: bool = False
+    unlisted: int = 0
+    odd: Mapping[str, int] = field(default_factory=dict)
+
+
+def _accounted(now: StudyState) -> int:
+    return now.stored + now.held + now.excluded
+
+
+def status(now: StudyState, signs: Signs) -> Status:
+    """The verdict; "ok" only where every expected instance is stored or excluded."""
+    if now.missing:
+        return _of_gap(now, signs)
+    if now.held:
+        return Status.HELD
+    if now.expected is None:
+        return _unknown(now, signs)
+    if signs.counted is not None and _accounted(now) < signs.counted:
+        return Status.UNVERIFIED
+    return Status.CHANGED if signs.unlisted else Status.OK
+
+
+def _of_gap(now: StudyState, signs: Signs) -> Status:
+    if signs.stopped:
+        return Status.INTERRUPTED
+    if signs.code == "offline":
+        return Status.OFFLINE
+    return Status.INCOMPLETE if now.stored or now.held else Status.FAILED
+
+
+def _unknown(now: StudyState, signs: Signs) -> Status:
+    """Nobody knows how many there should be."""
+    if signs.stopped:
+        return Status.INTERRUPTED
+    return Status.FAILED if signs.error is not None and not now.stored else Status.UNVERIFIED
+
+
+def reasons(now: StudyState, signs: Signs, settled: Mapping[str, int]) -> dict[str, int]:
+    """Counts per reason code: of what is held or excluded (``settled``), of what is missing, of what is odd."""
+    counts = Counter(settled)
+    counts.update(signs.odd)
+    if now.missing:
+        counts["interrupted" if signs.stopped else signs.code or "not-sent"] += now.missing
+    elif signs.counted is not None and signs.counted > _accounted(now):
+        counts["counts-differ"] += signs.counted - _accounted(now)
+    if signs.unlisted:
+        counts["study-changed"] += signs.unlisted
+    return {code: count for code, count in sorted(counts.items()) if count}
+
+
+def facts(stored: Sequence[Mapping[str, object]], now: StudyState) -> StudyFacts | None:
+    """The study as released, from the facts of what was stored in this run and what the ledger had before."""
+    if not stored or not now.stored:
+        return None
+    modalities = {str(one["modality"]) for one in stored} | set(now.modality.split(","))
+    first = min(stored, key=lambda one: str(one["instance_uid"]))
+    return StudyFacts(
+        study_uid=str(first["study_uid"]),
+        study_date=str(first["study_date"]),
+        modality=",".join(sorted(modalities - {""})),
+        description=str(first["study_description"]),
+        path=str(first["folder"]),
+    )
+
+
+def exit_code(status_: Status, error: FerryError | None) -> int:
+    """The exit code of one study (spec: exit codes)."""
+    if status_ in FINE:
+        return 0
+    if status_ is Status.INTERRUPTED:
+        return InterruptedRun.exit_code
+    return error.exit_code if status_ is Status.FAILED and error is not None else HeldError.exit_code
