@@ -16,13 +16,14 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
-# Linters, types, layers, generated pages.
+# Linters, types, layers, generated pages, the documentation as a site with every link followed.
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/pages.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Rewrites the pages that are generated from code.
 pages: $(VENV)/.installed-dev
