@@ -80,5 +80,3 @@ def test_every_kind_has_a_contract_and_a_run():
 @pytest.mark.parametrize("kind", registry.KINDS)
 def test_every_kind_has_a_built_in(kind):
     assert BUILTINS.names(kind), "a hook without a built-in that uses it is not a hook yet"
-
-
