@@ -14,6 +14,11 @@ from .model import Buffer, Head
 #: Objects up to this size stay in memory, as long as all of them together stay below ``MEMORY_ALL``.
 MEMORY_EACH = 8 * 2**20
 MEMORY_ALL = 128 * 2**20
+#: Files of others that are open at once; a process may usually have 1024.
+OPEN_FILES = 128
+
+#: Bytes of memory files that are kept for the next objects: filling old pages costs a fifth of filling new ones.
+SPARE = 16 * 2**20
 
 #: Copied at once when an object goes over from memory to disk.
 _BLOCK = 2**20
@@ -28,33 +33,36 @@ class Arrival:
     size: int
     in_memory: bool
     store: ArrivalStore = field(repr=False)
+    adopted: bool = False
 
     def opening(self, size: int) -> bytes:
         """The first ``size`` bytes, or all there are."""
         return os.pread(self.fd, size, 0)
 
     def close(self) -> None:
-        """Give back file and memory; may be called twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-            self.store.give_back(self)
+        """Give back file and memory, once nobody reads them any more; may be called twice."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            self.store.give_back(self, fd)
 
 
 class ArrivalStore:
     """Makes arrivals and bounds how many bytes are under way. Thread-safe.
 
     ``folder`` is private and on a real disk; ``limit`` is in bytes. A single object may exceed the limit: it then
-    waits until it is alone.
+    waits until it is alone. The usual limit is below ``MEMORY_ALL``, so that a peer is slowed down before small
+    objects go to disk.
     """
 
-    def __init__(self, folder: Path, *, limit: int = 256 * 2**20) -> None:
+    def __init__(self, folder: Path, *, limit: int = 96 * 2**20) -> None:
         self._folder = folder
         self._limit = limit
         self._changed = threading.Condition()
         self._flying = 0
+        self._adopted = 0
         self._memory = 0
         self._closed = False
+        self._spare: list[tuple[int, int]] = []
 
     def receive(self, head: Head, chunks: Iterable[Buffer]) -> Arrival:
         """Take one object. Raises OSError (no space) and whatever ``chunks`` raises; then nothing is kept."""
@@ -68,6 +76,14 @@ class ArrivalStore:
             raise
         return arrival
 
+    def adopt(self, head: Head, fd: int, size: int) -> Arrival:
+        """Take an open file as it is, without a copy; its descriptor is ours from now on."""
+        with self._changed:
+            self._changed.wait_for(lambda: (self._flying < self._limit and self._adopted < OPEN_FILES) or self._closed)
+            self._flying += size
+            self._adopted += 1
+        return Arrival(head=head, fd=fd, size=size, in_memory=False, store=self, adopted=True)
+
     def _fill(self, arrival: Arrival, chunks: Iterable[Buffer]) -> None:
         for chunk in chunks:
             view = memoryview(chunk).cast("B")
@@ -77,13 +93,15 @@ class ArrivalStore:
             self._count(len(view), arrival)
         if arrival.fd < 0:
             self._make_room(arrival, 0)
+        if arrival.in_memory:
+            os.ftruncate(arrival.fd, arrival.size)  # what an earlier object left behind it
 
     def _make_room(self, arrival: Arrival, more: int) -> None:
         """Choose memory or disk, and go over to disk once the object proves to be large."""
         fits = arrival.size + more <= MEMORY_EACH and self._memory + more <= MEMORY_ALL
         if arrival.fd < 0:
             arrival.in_memory = fits and hasattr(os, "memfd_create")
-            arrival.fd = os.memfd_create("arrival", os.MFD_CLOEXEC) if arrival.in_memory else _unlinked(self._folder)
+            arrival.fd = self._memory_file() if arrival.in_memory else _unlinked(self._folder)
         elif arrival.in_memory and not fits:
             fd = _unlinked(self._folder)
             try:
@@ -101,23 +119,48 @@ class ArrivalStore:
             self._flying += more
             self._memory += more if arrival.in_memory else 0
 
-    def _drop(self, arrival: Arrival) -> None:
-        if arrival.fd >= 0:
-            arrival.close()
-        else:
-            self.give_back(arrival)
+    def _memory_file(self) -> int:
+        with self._changed:
+            fd = self._spare.pop()[0] if self._spare else -1
+        if fd < 0:
+            return os.memfd_create("arrival", os.MFD_CLOEXEC)
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
 
-    def give_back(self, arrival: Arrival) -> None:
-        """Called by ``Arrival.close``."""
+    def _drop(self, arrival: Arrival) -> None:
+        """What did not come whole leaves nothing, not even a spare file."""
+        fd, arrival.fd = arrival.fd, -1
+        self._uncount(arrival)
+        if fd >= 0:
+            os.close(fd)
+
+    def give_back(self, arrival: Arrival, fd: int) -> None:
+        """Called by ``Arrival.close``: its file is kept for another object, or closed."""
+        self._uncount(arrival)
+        with self._changed:
+            kept = arrival.in_memory and not self._closed and self._spared + arrival.size <= SPARE
+            if kept:
+                self._spare.append((fd, arrival.size))
+        if not kept:
+            os.close(fd)
+
+    def _uncount(self, arrival: Arrival) -> None:
         with self._changed:
             self._flying -= arrival.size
+            self._adopted -= int(arrival.adopted)
             self._memory -= arrival.size if arrival.in_memory else 0
             self._changed.notify_all()
 
+    @property
+    def _spared(self) -> int:
+        return sum(size for _, size in self._spare)
+
     def close(self) -> None:
-        """Let everybody who waits for room go on, for the run ends."""
+        """Give memory back, and let everybody who waits for room go on, for the run ends."""
         with self._changed:
             self._closed = True
+            while self._spare:
+                os.close(self._spare.pop()[0])
             self._changed.notify_all()
 
 
