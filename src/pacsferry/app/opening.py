@@ -13,7 +13,15 @@ from pacsferry.core.errors import ConfigError, StoreError
 from pacsferry.core.host import state_folder
 from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ledger import Ledger
-from pacsferry.core.project import Project, allow_release, find_project, init_project, open_project, pin_rules
+from pacsferry.core.project import (
+    Project,
+    allow_release,
+    find_project,
+    init_project,
+    open_project,
+    pin_rules,
+    refuse_lost_ledger,
+)
 from pacsferry.core.registry import Registry
 from pacsferry.profiles.read import Resolved, resolve
 
@@ -99,6 +107,7 @@ def wired(resolved: Resolved) -> Wiring:
 def opened(project: Project, resolved: Resolved, *, accept_changed: str | None = None) -> Iterator[Opened]:
     """Wire the site, check policy and rules, open the ledger. Raises before anything is contacted."""
     wiring = wired(resolved)
+    refuse_lost_ledger(project)
     allow_release(project, resolved.profile.policy.require)
     pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)
     with Ledger.open(project.ledger_path) as ledger:

@@ -107,7 +107,7 @@ def _plain(text: str) -> str:
 
 
 def _table(table: Sequence[Sequence[str]], name: str, column: str | None) -> Rows:
-    filled = [(number, row) for number, row in enumerate(table, start=1) if any(row)]
+    filled = [(number, row) for number, row in enumerate(table, start=1) if any(row) and not row[0].startswith("#")]
     if not filled:
         return _some([], name)
     head = list(filled[0][1])

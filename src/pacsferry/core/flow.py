@@ -120,6 +120,7 @@ class Run:
         self._means, self._ladder, self._finder, self._naming, self._limits = means, ladder, finder, naming, limits
         self._warnings: list[str] = []
         self._fatal: FerryError | None = None
+        self._by_itself = False
         self._requests: dict[int, Row] = {}
         self._codes: dict[int, int] = {}
         self._results: dict[str, Result] = {}
@@ -281,6 +282,7 @@ class Run:
 
     def _stop_all(self, error: FerryError) -> None:
         """What hits every study: no space, no ledger, a broken plugin. Stop asking, keep what is done."""
+        self._by_itself = self._by_itself or not self._means.stop.is_set()
         self._fatal = self._fatal or error
         self._means.stop.set()
 
@@ -327,6 +329,8 @@ class Run:
         """The archive's failure counts as such (4) only when nothing could be done because of it."""
         codes = [result.exit_code for result in self._results.values()] + list(self._codes.values())
         if self._fatal is not None:
+            # A run that ended by itself was not interrupted, whatever its other studies felt.
+            codes = [code for code in codes if not (self._by_itself and code == InterruptedRun.exit_code)]
             codes.append(self._fatal.exit_code)
         elif self._means.stop.is_set():
             codes.append(InterruptedRun.exit_code)

@@ -225,6 +225,18 @@ def _refuse_orphans(images: Path, private: Path) -> None:
         )
 
 
+def refuse_lost_ledger(project: Project) -> None:
+    """Without its ledger a project would number its patients from the start again: two of them would share a name.
+
+    Raises ``RefusedError``.
+    """
+    if not project.ledger_path.exists() and _holds_images(project.images):
+        raise RefusedError(
+            f"{project.ledger_path} is missing, and the project has images already",
+            hint="restore the project's private folder from a backup, or begin a project under another name",
+        )
+
+
 def _holds_images(images: Path) -> bool:
     """Any file but reports and what was never published."""
     for folder, below, files in os.walk(images):
