@@ -28,7 +28,7 @@ class Ps315:
     def __init__(self, settings: Ps315Settings | None = None) -> None:  # noqa: ARG002 - options come with later versions
         self.rules: RuleSet = compile_basic()
         self._index = index(self.rules)
-        self._programs: dict[tuple[str, bool], tuple[Program, Program]] = {}
+        self._programs: dict[tuple[str, bool], Program] = {}
 
     @property
     def digest(self) -> str:
@@ -58,17 +58,16 @@ class Ps315:
 
     def _apply(self, source: Source) -> Draft:
         subject = read(source, self.rules.limits)
-        top, nested = self._programs_for(subject)
+        top = self._program_for(subject)
         try:
-            return self._draft(source, subject, top, nested, strict=False)
+            return self._draft(source, subject, top, strict=False)
         except Invalid:
-            return self._draft(source, subject, top, nested, strict=True)
+            return self._draft(source, subject, top, strict=True)
 
-    def _draft(self, source: Source, subject: Subject, top: Program, nested: Program, *, strict: bool) -> Draft:
+    def _draft(self, source: Source, subject: Subject, top: Program, *, strict: bool) -> Draft:
         splice = Splice(
             subject.scanner,
             top,
-            nested,
             keys=source.keys,
             pseudonym=source.pseudonym.encode("ascii"),
             writer=Writer(),
@@ -77,13 +76,13 @@ class Ps315:
         )
         return _draft(source, self.rules, subject, splice, top)
 
-    def _programs_for(self, subject: Subject) -> tuple[Program, Program]:
+    def _program_for(self, subject: Subject) -> Program:
         """Steps depend on the class and on the sign of pixel values only."""
         key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed)
         found = self._programs.get(key)
         if found is None:
-            made = [Program(self._index, key[0], nested=nested, signed=key[1]) for nested in (False, True)]
-            found = self._programs[key] = (made[0], made[1])
+            items = Program(self._index, key[0], nested=True, signed=key[1])
+            found = self._programs[key] = Program(self._index, key[0], nested=False, signed=key[1], items=items)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pacsferry.core.encoding import LONG_VRS, UNDEFINED
@@ -135,15 +136,53 @@ def element(tag: int, vr: bytes, value: bytes) -> bytes:
 
 
 class Program(dict[int, "Step | None"]):
-    """Tag to step for one SOP class, at the top level or below it; a step is made when its tag is first met."""
+    """Tag to step for one SOP class, at the top level or below it; a step is made when its tag is first met.
 
-    def __init__(self, rules: dict[int, Rule], sop_class: str, *, nested: bool, signed: bool) -> None:
+    ``items`` is the program of any item below. ``paths`` has rules that hold in the items of one sequence only, by the
+    tags that lead there from the top level (with an entry for each sequence on the way); they stand over the others.
+    """
+
+    def __init__(
+        self,
+        rules: Mapping[int, Rule],
+        sop_class: str,
+        *,
+        nested: bool,
+        signed: bool,
+        items: Program | None = None,
+        paths: Mapping[tuple[int, ...], Mapping[int, Rule]] | None = None,
+        path: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
         self._rules, self._class, self._nested = rules, sop_class, nested
-        self._signed = b"SS" if signed else b"US"
+        self._sign, self._signed = signed, b"SS" if signed else b"US"
+        self._items, self._paths, self._path = items, paths or {}, path
+        self._here = self._paths.get(path, {}) if path else {}
+        self._below: dict[int, Program] = {}
+
+    def within(self, tag: int) -> Program:
+        """The program for the items of a sequence: one of its own where rules name its path, else that of any item."""
+        if self._items is None:
+            return self
+        found = self._below.get(tag)
+        if found is None:
+            path = (*self._path, tag)
+            found = self._items
+            if path in self._paths:
+                found = Program(
+                    self._rules,
+                    self._class,
+                    nested=True,
+                    signed=self._sign,
+                    items=self._items,
+                    paths=self._paths,
+                    path=path,
+                )
+            self._below[tag] = found
+        return found
 
     def __missing__(self, tag: int) -> Step | None:
-        rule = self._rules.get(tag)
+        rule = self._here.get(tag) or self._rules.get(tag)
         # Nothing is remembered of tags without a rule: there may be as many as the sender likes.
         if rule is None:
             return None

@@ -44,7 +44,6 @@ class Splice:
         self,
         scanner: Scanner,
         top: Program,
-        nested: Program,
         *,
         keys: Keys,
         pseudonym: bytes,
@@ -53,7 +52,7 @@ class Splice:
         strict: bool,
     ) -> None:
         self._scanner, self._data = scanner, scanner.data
-        self._top, self._nested = top, nested
+        self._top = top
         self._keys, self._pseudonym = keys, pseudonym
         self.writer = writer
         self.haul = Haul()
@@ -81,15 +80,15 @@ class Splice:
         self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
     ) -> None:
         """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
-        self._level(elements, self._top, _Context(dialect, 0, charset, elements), [*ours, (1 << 32, b"")])
+        self._level(elements, _Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
         if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
             raise Invalid
 
     def _level(  # noqa: C901, PLR0912 - one loop for every element of every object: calls would cost more than they explain
-        self, elements: list[Element], program: Program, here: _Context, ours: list[tuple[int, bytes]]
+        self, elements: list[Element], here: _Context, ours: list[tuple[int, bytes]]
     ) -> None:
         """The hot loop: one look-up per element; what is canonical already only makes the present run longer."""
-        data, writer, ops = self._data, self.writer, self._ops
+        data, writer, ops, program = self._data, self.writer, self._ops, here.program
         copies = here.dialect is EXPLICIT and not here.dummies
         run_start = run_end = -1
         coming = iter(ours)
@@ -280,9 +279,9 @@ class Splice:
         within = self._scanner.dialect_within(one, here.dialect)
         for start, end in self._scanner.items(one, within):
             elements = self._scanner.elements(start, end, within, here.depth + 1)
-            inside = here.inside(self._data, within, elements, dummies=False)
+            inside = here.inside(self._data, within, elements, one[0], dummies=False)
             for each in elements:
-                step = self._nested[each[0]]
+                step = inside.program[each[0]]
                 if step is None:
                     continue
                 if step.op == Op.REMAP:
@@ -301,8 +300,9 @@ class Splice:
         for start, end in self._scanner.items(one, within):
             item = writer.reserve(b"\xfe\xff\x00\xe0")
             elements = self._scanner.elements(start, end, within, here.depth + 1)
-            inside = here.inside(self._data, within, elements, dummies=here.dummies or step.op == Op.DUMMIES)
-            self._level(elements, self._nested, inside, [(1 << 32, b"")])
+            dummies = here.dummies or step.op == Op.DUMMIES
+            inside = here.inside(self._data, within, elements, one[0], dummies=dummies)
+            self._level(elements, inside, [(1 << 32, b"")])
             writer.fill(item)
         writer.fill(sequence)
 
@@ -311,22 +311,32 @@ class Splice:
 
 
 class _Context:
-    """Where the walk is: encoding, depth, character set and the elements of the present item."""
+    """Where the walk is: encoding, depth, character set, elements and program of the present item."""
 
-    __slots__ = ("_designator", "charset", "depth", "dialect", "dummies", "elements")
+    __slots__ = ("charset", "depth", "dialect", "dummies", "elements", "program")
 
     def __init__(
-        self, dialect: Dialect, depth: int, charset: tuple[str, ...], elements: list[Element], *, dummies: bool = False
+        self,
+        dialect: Dialect,
+        depth: int,
+        charset: tuple[str, ...],
+        elements: list[Element],
+        program: Program,
+        *,
+        dummies: bool = False,
     ) -> None:
         self.dialect, self.depth, self.charset, self.elements = dialect, depth, charset, elements
-        self.dummies = dummies
+        self.program, self.dummies = program, dummies
 
-    def inside(self, data: memoryview, dialect: Dialect, elements: list[Element], *, dummies: bool) -> _Context:
-        """An item below; it may have a character set of its own (PS3.5 6.1.2.3)."""
+    def inside(
+        self, data: memoryview, dialect: Dialect, elements: list[Element], sequence: int, *, dummies: bool
+    ) -> _Context:
+        """An item of ``sequence``; it may have a character set of its own (PS3.5 6.1.2.3)."""
         charset = self.charset
         if elements and elements[0][0] == _CHARSET:
             charset = text.terms(bytes(data[elements[0][3] : elements[0][4]]))
-        return _Context(dialect, self.depth + 1, charset, elements, dummies=dummies)
+        below = self.program.within(sequence)
+        return _Context(dialect, self.depth + 1, charset, elements, below, dummies=dummies)
 
     def designator(self, data: memoryview) -> str | None:
         """The coding scheme of the item, None where it has none."""
