@@ -252,8 +252,8 @@ def _unchanged(sink: MemorySink, study: list[Stored]) -> None:
     for kept in sink.kept:
         stored = have.get(kept.instance)
         assert stored is not None, "an object of another study was given to the sink"
-        assert kept.data_set == bytes(stored.data_set(kept.transfer_syntax)), "the bytes are not those of the archive"
         _announced(kept)
+        assert kept.data_set == bytes(stored.data_set(kept.transfer_syntax)), "the bytes are not those of the archive"
 
 
 def _announced(kept: Kept) -> None:
