@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pacsferry import clearer
+from pacsferry.core import startup
 from pacsferry.core.arrivals import ArrivalStore
 from pacsferry.core.budget import Budget
 from pacsferry.core.errors import ConfigError, FerryError, StoreError
@@ -177,6 +178,7 @@ def _go(
             images=options.max_images,
             policy=None if options.yes else profile.budget.max_studies,
         )
+        startup.over()
         return Run(means, ladder, finder, _naming(work), limits).go(asked)
 
 
@@ -253,22 +255,23 @@ def _saying(told: Told) -> Callable[[str], None]:
 @contextmanager
 def _ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None]:
     """What is under way ends as soon as somebody wants to stop: a fetch does not look at events by itself."""
-    finished = threading.Event()
+    lock, finished = threading.Lock(), threading.Event()
 
     def watch() -> None:
-        while not finished.is_set():
-            if stop.wait(0.2):
+        while not stop.wait(0.2):
+            if finished.is_set():
+                return
+        with lock:
+            if not finished.is_set():
                 for end in ends:
                     end()
-                return
 
-    thread = threading.Thread(target=watch, name="stopper", daemon=True)
-    thread.start()
+    threading.Thread(target=watch, name="stopper", daemon=True).start()
     try:
         yield
     finally:
-        finished.set()
-        thread.join()
+        with lock:
+            finished.set()  # its thread ends by itself: nobody waits for its next look
 
 
 def _staging(images: Path) -> Path:

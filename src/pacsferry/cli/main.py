@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from pacsferry.core import redact
+from pacsferry.core import redact, startup
 
 from . import stopping
 from .audit import audit
@@ -123,6 +123,7 @@ _commands()
 
 def run() -> None:
     """The console script."""
+    startup.begin()
     redact.quiet()
     redact.guard_excepthooks()
     stopping.take()

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -108,14 +108,21 @@ def upsert(conn: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]],
     """Insert ``rows``, or update them where ``keys`` exist already."""
     if not rows:
         return
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = _insert(conn, table)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     if changed:
         statement = statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(keys))
     conn.execute(statement, list(rows))
+
+
+def _insert(conn: sa.Connection, table: sa.Table) -> Any:
+    if conn.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # a tenth of the time that a command takes to start
+
+    return postgresql.insert(table)
 
 
 def _create(path: Path, tables: Sequence[sa.Table], mode: int) -> None:

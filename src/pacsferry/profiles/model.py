@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import (
     AfterValidator,
     Field,
@@ -173,6 +172,8 @@ class Policy(Strict):
 
 
 def _requirement(text: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement  # few profiles require anything
+
     try:
         parsed = Requirement(text)
     except InvalidRequirement:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-from packaging.requirements import Requirement
-
 
 def missing(requires: Iterable[str]) -> list[str]:
     """A sentence for each requirement that is not met."""
@@ -14,6 +12,8 @@ def missing(requires: Iterable[str]) -> list[str]:
 
 
 def _problem(text: str) -> str | None:
+    from packaging.requirements import Requirement  # few profiles require anything
+
     wanted = Requirement(text)
     if wanted.marker is not None and not wanted.marker.evaluate():
         return None
