@@ -9,17 +9,19 @@ import errno
 import itertools
 import mmap
 import os
+import queue
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .core import registry, wire
-from .core.clearing import Patient, clear
+from .core.clearing import Cleared, Patient, clear
 from .core.fitting import fit
 from .core.model import Facts, Framing, Head, Outcome, Source, Verdict
 from .core.places import plain
@@ -33,6 +35,9 @@ from .core.staging import stage
 MEMORY = 3 * 2**30
 CPU_SECONDS = 60
 BYTES_PER_CPU_SECOND = 4 * 2**20
+#: Cleared objects that may wait to be written, and how often (seconds) the two threads of a worker take turns.
+AHEAD = 2
+SWITCH = 5e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,15 @@ class Desk:
     prefix: str
     mode: int
     group: int | None
+    sync: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A cleared object that is still to be written: where it goes, and what to tell once it is there."""
+
+    cleared: Cleared
+    told: Mapping[str, Any]
 
 
 def build(plugins: registry.Registry, choices: Mapping[str, Any]) -> Chosen:
@@ -83,11 +97,18 @@ def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
         prefix=message["prefix"],
         mode=message["mode"],
         group=message["group"],
+        sync=message.get("sync", True),
     )
 
 
 def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) -> dict[str, Any]:
     """Clear one object and stage it. The answer holds nothing original."""
+    ready = cleared(at, request, data)
+    return written(at, ready, name) if isinstance(ready, Ready) else ready
+
+
+def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | dict[str, Any]:
+    """Clear one object and find its place; or the answer that says why not."""
     known = {"modality": request["modality"], "sop_class": request["sop_class"]}
     if not at.selection.wants({**known, "series_description": request["series_description"]}):
         return _told(Verdict.exclude("select"))
@@ -99,23 +120,28 @@ def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) ->
     )
     source = Source(head=head, data=data, pseudonym=request["pseudonym"], keys=at.keys)
     patient = Patient(patient_id=request["patient_id"], issuer=request["issuer"])
-    cleared, verdict, subject = clear(source, at.chosen.deidentifier, at.chosen.gates, patient)
-    if cleared is None:
+    made, verdict, subject = clear(source, at.chosen.deidentifier, at.chosen.gates, patient)
+    if made is None:
         return _told(verdict, subject)
     try:
-        path = at.chosen.layout.place(cleared.facts)
+        path = at.chosen.layout.place(made.facts)
     except Exception:
         return _told(Verdict.hold("path-not-plain"), subject)
     if not plain(path):
         return _told(Verdict.hold("path-not-plain"), subject)
+    folder = study_folder(at.chosen.layout, made.facts)
+    told = {**_told(verdict, subject), "path": str(path), "folder": folder, "facts": asdict(made.facts)}
+    return Ready(cleared=made, told=told)
+
+
+def written(at: Desk, ready: Ready, name: str) -> dict[str, Any]:
+    """Stage a cleared object. Needs nothing of the interpreter for most of its time."""
     try:
-        staged = stage(cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group)
+        staged = stage(ready.cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group, sync=at.sync)
     except OSError as err:
         full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
-    written = {"staged": staged.name, "size": staged.size, "sha256": staged.sha256}
-    folder = study_folder(at.chosen.layout, cleared.facts)
-    return {**_told(verdict, subject), **written, "path": str(path), "folder": folder, "facts": asdict(cleared.facts)}
+    return {**ready.told, "staged": staged.name, "size": staged.size, "sha256": staged.sha256}
 
 
 def study_folder(layout: Layout, facts: Facts) -> str:
@@ -157,26 +183,89 @@ def main(argv: list[str]) -> int:
         return 0
     at = desk(first[0], registry.load())
     wire.send(sock, {"digest": at.chosen.deidentifier.digest})
-    for number in itertools.count():
-        request = wire.receive(sock)
-        if request is None:
-            return 0
-        message, fd = request
-        _limit(message["size"])
-        wire.send(sock, _open(at, message, fd, f"{os.getpid()}-{number}"))
+    desk_writer = Writer(at, sock)
+    try:
+        for number in itertools.count():
+            request = wire.receive(sock)
+            if request is None:
+                return 0
+            message, fd = request
+            _limit(message["size"])
+            desk_writer.put(_open(at, message, fd, f"{os.getpid()}-{number}"))
+    finally:
+        desk_writer.close()
     return 0  # pragma: no cover - the count never ends
 
 
-def _open(at: Desk, message: Mapping[str, Any], fd: int | None, name: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """What is left to do for one object; ``unchanged`` is what its file must still look like."""
+
+    name: str
+    ready: Ready | dict[str, Any]
+    fd: int = -1
+    unchanged: tuple[int, int] | None = None
+
+
+class Writer:
+    """Writes and answers in a thread, in order, while the next object is cleared: digest and write need no interpreter.
+
+    At most ``AHEAD`` objects wait, so that memory stays within bounds.
+    """
+
+    def __init__(self, at: Desk, sock: socket.socket) -> None:
+        self._at, self._sock = at, sock
+        self._sheets: queue.Queue[Sheet | None] = queue.Queue(AHEAD)
+        # The other thread computes all the time; with the usual 5 ms ours would wait longer than it writes.
+        sys.setswitchinterval(SWITCH)
+        self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
+        self._thread.start()
+
+    def put(self, sheet: Sheet) -> None:
+        """Hand one over; waits while too many wait."""
+        self._sheets.put(sheet)
+
+    def close(self) -> None:
+        """Write what waits and end."""
+        self._sheets.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        try:
+            while (sheet := self._sheets.get()) is not None:
+                wire.send(self._sock, self._done(sheet))
+        except BaseException:
+            # The main process sees the end of the socket; a traceback could show a value of a data set.
+            os._exit(70)
+
+    def _done(self, sheet: Sheet) -> dict[str, Any]:
+        ready = sheet.ready
+        answer = written(self._at, ready, sheet.name) if isinstance(ready, Ready) else ready
+        if sheet.unchanged is None:
+            return answer
+        status = os.fstat(sheet.fd)
+        os.close(sheet.fd)
+        if (status.st_size, status.st_mtime_ns) == sheet.unchanged:
+            return answer
+        if "staged" in answer:
+            (self._at.staging / answer["staged"]).unlink()
+        return _told(Verdict.hold("file-changed"))
+
+
+def _open(at: Desk, message: Mapping[str, Any], fd: int | None, name: str) -> Sheet:
     if fd is None or not message["size"]:
         if fd is not None:
             os.close(fd)
-        return _told(Verdict.hold("malformed"))
+        return Sheet(name=name, ready=_told(Verdict.hold("malformed")))
+    unchanged = message.get("unchanged")
     try:
         mapped = mmap.mmap(fd, message["size"], prot=mmap.PROT_READ)
-    finally:
+    except ValueError:  # shorter than it was
+        mapped = None
+    if unchanged is None:
         os.close(fd)
-    return handle(at, message, memoryview(mapped), name)
+    ready = _told(Verdict.hold("file-changed")) if mapped is None else cleared(at, message, memoryview(mapped))
+    return Sheet(name=name, ready=ready, fd=fd, unchanged=unchanged and (unchanged[0], unchanged[1]))
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ class Run:
             if lease is None:
                 return False
             means = replace(self._means, rungs=self._ladder.rungs)
-            self._results[found.key] = StudyRun(means, found, case_id, lease).go()
+            self._results[found.key] = means.concluded(StudyRun(means, found, case_id, lease).go())
         except FerryError as err:
             self._results[found.key] = self._failed(found, case_id, err)
         finally:

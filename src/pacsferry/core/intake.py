@@ -21,6 +21,7 @@ class Received:
     """An arrival that was asked for.
 
     ``key`` and ``series`` are keyed UIDs; ``code`` says why it cannot be cleared ("" when it can be tried).
+    ``unchanged`` is size and time stamp (ns) of a file that is somebody else's too: it must still have them afterwards.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Received:
     modality: str | None = None
     series_description: str | None = field(default=None, repr=False)
     code: str = ""
+    unchanged: tuple[int, int] | None = None
 
 
 class StudySink:
@@ -75,9 +77,21 @@ class StudySink:
         except OSError:
             self.no_space.set()
             return Receipt.NO_SPACE
+        return self._kept(arrival, lambda: self._sort(arrival))
+
+    def take(self, received: Received) -> Receipt:
+        """Take an object that is known to belong here already. Raises ``InterruptedRun``."""
+        if self._stop.is_set():
+            received.arrival.close()
+            raise InterruptedRun("the run is being stopped")
+        return self._kept(received.arrival, lambda: self._take(received))
+
+    @staticmethod
+    def _kept(arrival: Arrival, sort: Callable[[], Receipt]) -> Receipt:
+        """Whoever is told KEPT closes the arrival; else it is closed here."""
         receipt = Receipt.UNEXPECTED
         try:
-            receipt = self._sort(arrival)
+            receipt = sort()
         finally:
             if receipt is not Receipt.KEPT:
                 arrival.close()
@@ -90,7 +104,7 @@ class StudySink:
             return self._unreadable(arrival, err.code)
         wanted = arrival.head.wanted
         if not self._asked_for(seen, arrival.head, wanted):
-            self._note("unexpected")
+            self.note("unexpected")
             return Receipt.UNEXPECTED
         return self._take(
             Received(
@@ -123,7 +137,7 @@ class StudySink:
         if name is None and wanted is not None and len(wanted.instances) == 1:
             name = wanted.instances[0]
         if name is None:
-            self._note(code)
+            self.note(code)
             return Receipt.UNEXPECTED
         series = self._keys.uid(wanted.series) if wanted and wanted.series else ""
         sop_class = arrival.head.sop_class or ""
@@ -142,7 +156,8 @@ class StudySink:
         self._deliver(received)
         return Receipt.KEPT
 
-    def _note(self, code: str) -> None:
+    def note(self, code: str) -> None:
+        """Count something odd."""
         with self._lock:
             self.counts[code] += 1
 
@@ -158,5 +173,3 @@ def look(arrival: Arrival) -> Peeked:
             if size == _LOOKS[-1] or arrival.size <= size:
                 raise
     raise AssertionError  # pragma: no cover - the loop returns or raises
-
-

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -103,11 +103,29 @@ class Work:
                 raise self.failure
 
 
-class Publisher:
-    """One thread that publishes for all studies of a run. ``failed`` is set when the whole run must stop."""
+#: Gets the paths and digests of what is about to get its name; those paths that it must not get.
+Usher = Callable[[Mapping[str, str]], Collection[str]]
 
-    def __init__(self, ledger: Ledger, run: str, images: Path, staging: Path, told: Told) -> None:
+
+class Publisher:
+    """One thread that publishes for all studies of a run. ``failed`` is set when the whole run must stop.
+
+    Without ``sync`` names may be lost in a power failure.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: str,
+        images: Path,
+        staging: Path,
+        told: Told,
+        *,
+        sync: bool = True,
+        usher: Usher | None = None,
+    ) -> None:
         self._ledger, self._run, self._images, self._staging, self._told = ledger, run, images, staging, told
+        self._sync, self._usher = sync, usher
         self._queue: queue.SimpleQueue[tuple[Work, Done] | None] = queue.SimpleQueue()
         self.failed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
@@ -173,6 +191,8 @@ class Publisher:
     def _publish(self, work: Work, items: list[Done]) -> None:
         """Check the fence, name the files, make the names durable, then one transaction."""
         codes = self._codes(work, items)
+        if self._usher is not None:
+            codes |= self._refused(self._usher, [done for done in items if done.received.key not in codes])
         stored = [d for d in items if d.answer.outcome is Outcome.ALLOW and d.received.key not in codes]
         self._discard([done for done in items if done.received.key in codes])
         self._ledger.check(work.lease)
@@ -182,7 +202,7 @@ class Publisher:
             touched |= make_folders(self._images, target.parent)
             (self._staging / done.answer.staged).replace(target)
             touched.add(target.parent)
-        for folder in sorted(touched):
+        for folder in sorted(touched) if self._sync else ():
             sync_folder(folder)
         outcomes = [done.outcome(codes.get(done.received.key, "")) for done in items]
         self._ledger.record(self._run, work.lease, outcomes)
@@ -198,6 +218,12 @@ class Publisher:
         late = self._ledger.taken(work.lease.study, paths)
         times = Counter(paths.values())
         return {key: "path-taken" for key, path in paths.items() if key in late or times[path] > 1}
+
+    @staticmethod
+    def _refused(usher: Usher, items: list[Done]) -> dict[str, str]:
+        named = {done.answer.path: done for done in items if done.answer.outcome is Outcome.ALLOW}
+        refused = usher({path: done.answer.sha256 for path, done in named.items()})
+        return {named[path].received.key: "path-taken" for path in refused}
 
     def _discard(self, items: list[Done]) -> None:
         for done in items:

@@ -25,15 +25,19 @@ class Staged:
     sha256: str
 
 
-def stage(cleared: Cleared, folder: Path, name: str, *, mode: int, group: int | None) -> Staged:
-    """Write, digest and fsync in one pass. Raises OSError, and then leaves nothing."""
+def stage(cleared: Cleared, folder: Path, name: str, *, mode: int, group: int | None, sync: bool = True) -> Staged:
+    """Write, digest and fsync in one pass. Raises OSError, and then leaves nothing.
+
+    Without ``sync`` the file is whole for every other process, but a power failure may still lose it.
+    """
     fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         size, digest = _write(fd, [memoryview(part).cast("B") for part in cleared.parts])
         os.fchmod(fd, mode)
         if group is not None:
             os.fchown(fd, -1, group)
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     except BaseException:
         (folder / name).unlink()
         raise

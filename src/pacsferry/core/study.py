@@ -8,12 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from . import verdict
 from .arrivals import ArrivalStore
-from .budget import Budget
 from .clearing import Patient
 from .errors import FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
@@ -26,7 +27,8 @@ from .plan import Order, requests
 from .ports import Transport
 from .progress import Progress, Told
 from .publish import Publisher, Work, prune_folders
-from .survey import Found, Surveyor
+from .query import Asked
+from .survey import Found
 from .workers import Answer, Task, WorkerPool
 
 #: Seconds; a lease is renewed with every batch and every third of this.
@@ -44,16 +46,36 @@ class Rung:
     hold: Callable[[], None]
 
 
+class Surveying(Protocol):
+    """Says what there is: ``survey.Surveyor`` asks an archive."""
+
+    def studies(self, asked: Asked) -> list[Found]: ...
+    def order(self, found: Found, *, case_id: str) -> Order: ...
+
+
+class Pacing(Protocol):
+    """Says when to ask: ``budget.Budget`` shares an archive with others."""
+
+    @property
+    def associations(self) -> int: ...
+    def rest(self, *, told: Callable[[str], None]) -> None: ...
+    def association(self, *, told: Callable[[str], None], wait: bool) -> AbstractContextManager[None]: ...
+    def spend(self, series: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What every study of a run shares. ``how`` is a digest of all that decides whether something is held."""
+    """What every study of a run shares. ``how`` is a digest of all that decides whether something is held.
+
+    ``concluded`` gets each study's result while the study is still leased.
+    """
 
     run: str
     ledger: Ledger
     keys: Keys
-    surveyor: Surveyor
+    surveyor: Surveying
     rungs: tuple[Rung, ...]
-    budget: Budget
+    budget: Pacing
     arrivals: ArrivalStore
     pool: WorkerPool
     publisher: Publisher
@@ -62,6 +84,7 @@ class Means:
     stop: threading.Event
     wait: bool = True
     how: str = ""
+    concluded: Callable[[Result], Result] = lambda result: result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from . import wire
 from .clearing import Patient
@@ -21,6 +22,8 @@ from .model import Outcome
 #: Seconds of wall clock that one object may take, plus one for so many bytes.
 WALL = 120.0
 BYTES_PER_SECOND = 2 * 2**20
+#: Objects that a worker is handed before it has answered for the first: it need not wait for us in between.
+WINDOW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Task:
             "issuer": self.patient.issuer,
             "modality": self.received.modality,
             "series_description": self.received.series_description,
+            "unchanged": self.received.unchanged,
         }
 
 
@@ -94,7 +98,12 @@ class Worker(Protocol):
 
 
 class ProcessWorker:
-    """A process of its own, started with our interpreter and nothing of ours in its ``__main__``."""
+    """A process of its own, started with our interpreter and nothing of ours in its ``__main__``.
+
+    It answers in the order of asking, and may be asked ``window`` times before it has answered.
+    """
+
+    window = WINDOW
 
     def __init__(self, setup: Setup) -> None:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -125,23 +134,38 @@ class ProcessWorker:
 
     def clear(self, task: Task) -> Answer:
         """Send one object, wait for what became of it."""
-        arrival = task.received.arrival
-        self._sock.settimeout(WALL + arrival.size / BYTES_PER_SECOND)
+        self.ask(task)
+        return self.answer([task])
+
+    def ask(self, task: Task) -> None:
+        """Send one object. Raises ``WorkerDied``."""
+        self._sock.settimeout(WALL)
         try:
-            wire.send(self._sock, task.message, arrival.fd)
+            wire.send(self._sock, task.message, task.received.arrival.fd)
+        except OSError:
+            self._died()
+
+    def answer(self, tasks: Sequence[Task]) -> Answer:
+        """Wait for what became of the first of ``tasks``, all of which it was asked for."""
+        size = sum(task.received.arrival.size for task in tasks)
+        self._sock.settimeout(WALL + size / BYTES_PER_SECOND)
+        try:
             answer = self._read()
         except TimeoutError:
             self.close()
             raise WorkerDied("worker-limit") from None
         except (OSError, ValueError):
-            self.close()
-            limited = self._process.returncode == -signal.SIGXCPU
-            raise WorkerDied("worker-limit" if limited else "worker-died") from None
+            self._died()
         if answer.get("error") == "no-space":
             raise StoreError("there is no space for the images", hint="free space, then run `pacsferry resume`")
         if answer.get("error"):
             raise StoreError(f"the images could not be written ({answer['error']})")
         return Answer(**{**answer, "outcome": Outcome(answer["outcome"])})
+
+    def _died(self) -> NoReturn:
+        self.close()
+        limited = self._process.returncode == -signal.SIGXCPU
+        raise WorkerDied("worker-limit" if limited else "worker-died") from None
 
     def close(self) -> None:
         """End the process: it ends by itself when its socket closes, else it is made to."""
@@ -183,21 +207,75 @@ class WorkerPool:
             failure = err
         except OSError as err:
             failure = FerryError(f"a worker process did not start ({err.strerror})")
-        while (task := self._tasks.get()) is not None:
-            answer: Answer | FerryError
-            if failure is not None:
-                answer = failure
+        ended = False
+        while not ended:
+            if isinstance(worker, ProcessWorker):
+                worker, ended = self._flow(worker)
+            elif (task := self._tasks.get()) is None:
+                ended = True
+            elif failure is not None:
+                _tell(task, failure)
             else:
-                worker, answer = self._attempt(worker, task)
-            task.received.arrival.close()
-            task.told(task.received, answer)
+                worker = self._one(worker, task)
         if worker is not None:
             worker.close()
 
-    def _attempt(self, worker: Worker | None, task: Task) -> tuple[Worker | None, Answer | FerryError]:
+    def _one(self, worker: Worker | None, task: Task, tries: int = 2) -> Worker | None:
+        worker, answer = self._attempt(worker, task, tries)
+        _tell(task, answer)
+        return worker
+
+    def _flow(self, worker: ProcessWorker) -> tuple[Worker | None, bool]:
+        """Keep a worker's hands full until nothing more comes (True), or until it has died (False)."""
+        flying: deque[Task] = deque()
+        more = True
+        try:
+            while more or flying:
+                more = more and self._fill(worker, flying)
+                if flying:
+                    _tell(flying[0], self._heard(worker, flying))
+                    flying.popleft()
+        except WorkerDied as died:
+            return self._each(flying, died.code), not more
+        return worker, True
+
+    def _fill(self, worker: ProcessWorker, flying: deque[Task]) -> bool:
+        """Ask until its window is full or nothing waits; False when nothing will come any more."""
+        while len(flying) < worker.window:
+            try:
+                task = self._tasks.get(block=not flying)
+            except queue.Empty:
+                return True
+            if task is None:
+                return False
+            flying.append(task)
+            worker.ask(task)
+        return True
+
+    @staticmethod
+    def _heard(worker: ProcessWorker, flying: Sequence[Task]) -> Answer | FerryError:
+        try:
+            return worker.answer(flying)
+        except WorkerDied:
+            raise
+        except FerryError as err:
+            return err
+        except Exception as err:
+            return FerryError(f"a worker's answer made no sense ({type(err).__name__})")
+
+    def _each(self, flying: deque[Task], code: str) -> Worker | None:
+        """Nobody knows which of several was to blame: tried alone, it dies again and is held."""
+        if len(flying) == 1 and code == "worker-limit":
+            _tell(flying.popleft(), Answer(outcome=Outcome.HOLD, code=code))
+        worker: Worker | None = None
+        while flying:
+            worker = self._one(worker, flying.popleft(), tries=1)
+        return worker
+
+    def _attempt(self, worker: Worker | None, task: Task, tries: int = 2) -> tuple[Worker | None, Answer | FerryError]:
         """Try once, and once more in a fresh worker if the first died over it."""
         code = "worker-died"
-        for _ in range(2):
+        for _ in range(tries):
             try:
                 worker = worker or self._start()
                 return worker, worker.clear(task)
@@ -210,3 +288,8 @@ class WorkerPool:
             except Exception as err:
                 return worker, FerryError(f"a worker's answer made no sense ({type(err).__name__})")
         return worker, Answer(outcome=Outcome.HOLD, code=code)
+
+
+def _tell(task: Task, answer: Answer | FerryError) -> None:
+    task.received.arrival.close()
+    task.told(task.received, answer)
