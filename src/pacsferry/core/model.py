@@ -56,12 +56,14 @@ class Query:
     """Keys to match at one level. ``keys`` maps DICOM keywords to values in C-FIND syntax (PS3.4 C.2.2.2).
 
     Dates are ``YYYYMMDD`` or a range ``YYYYMMDD-YYYYMMDD``, open at either end. The identifiers of the levels
-    above (``StudyInstanceUID`` …) are keys like any other. ``wants`` are further keywords to return.
+    above (``StudyInstanceUID`` …) are keys like any other. ``wants`` are further keywords to return. ``expected`` is
+    how many answers the archive itself counts (None: not known): a finder that has them all need not ask for more.
     """
 
     level: Level
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     wants: tuple[str, ...] = ()
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

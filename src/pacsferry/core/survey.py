@@ -92,7 +92,8 @@ class Surveyor:
     def _series(self, found: Found) -> list[Match]:
         """The series of a study; none where the archive does not answer at that level."""
         keys = {"StudyInstanceUID": found.study_uid, **_single(found.asked.series)}
-        answers = self._at_level(Query(level=Level.SERIES, keys=keys)) or []
+        counted = None if found.asked.series else found.match.number("NumberOfStudyRelatedSeries")
+        answers = self._at_level(Query(level=Level.SERIES, keys=keys, expected=counted)) or []
         mine = [match for match in answers if match.text("StudyInstanceUID") in {"", found.study_uid}]
         by_uid = {match.text("SeriesInstanceUID"): match for match in mine}
         return [match for uid, match in by_uid.items() if uid]
@@ -114,7 +115,7 @@ class Surveyor:
             count=match.number("NumberOfSeriesRelatedInstances"),
             excluded="" if self.selection.wants(_series_values(match)) else "select",
         )
-        images = self._images(found, uid)
+        images = self._images(found, uid, series.count)
         if images is None or (not images and series.count):
             return series
         for image in images:
@@ -123,12 +124,12 @@ class Surveyor:
         targets = {target.key: target for target in (self._target(image, series) for image in chosen)}
         return replace(series, targets=tuple(targets.values()), narrowed=len(chosen) < len(images))
 
-    def _images(self, found: Found, series: str) -> list[Match] | None:
+    def _images(self, found: Found, series: str, counted: int | None) -> list[Match] | None:
         """The instances of a series; None where the archive does not answer at that level."""
         if self.quirks.image_level_find is False:
             return None
         keys = {"StudyInstanceUID": found.study_uid, "SeriesInstanceUID": series}
-        answers = self._at_level(Query(level=Level.IMAGE, keys=keys))
+        answers = self._at_level(Query(level=Level.IMAGE, keys=keys, expected=counted))
         if answers is None:
             return None
         mine = [match for match in answers if match.text("SeriesInstanceUID") in {"", series}]

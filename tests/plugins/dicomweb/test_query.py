@@ -298,6 +298,24 @@ def test_all_pages_are_asked_for_whatever_the_archives_cap(serve, qido, cap, pag
     assert uids(qido(server.url, settings={"page_size": page_size})) == [f"1.2.{n}" for n in range(10)]
 
 
+def test_no_page_more_is_asked_for_when_as_many_came_as_the_archive_counts(serve, qido):
+    server = serve(paged([study(number) for number in range(7)]))
+    assert len(uids(qido(server.url), Query(level=Level.STUDY, expected=7))) == 7
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("expected", "cap"), [(7, 5), (9, 100), (5, 100)])
+def test_a_count_that_does_not_fit_ends_nothing(serve, qido, expected, cap):
+    server = serve(paged([study(number) for number in range(7)], cap=cap))
+    assert len(uids(qido(server.url), Query(level=Level.STUDY, expected=expected))) == 7
+    assert len(server.requests) > 1
+
+
+def test_a_count_ends_nothing_where_the_archive_says_that_there_is_more(serve, qido):
+    server = serve(in_turn([page([study(1)], Warning="299 x: 1 more results")], [page([study(2)])], [page([])]))
+    assert len(uids(qido(server.url), Query(level=Level.STUDY, expected=1))) == 2
+
+
 def test_a_page_beyond_the_end_may_be_a_204(serve, qido):
     server = serve(in_turn([page([study(1)])], [answer(204)]))
     assert uids(qido(server.url)) == ["1.2.1"]

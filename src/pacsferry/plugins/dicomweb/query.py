@@ -162,6 +162,8 @@ class Qido:
             yield from fresh
             seen.update(page)
             offset, more = offset + len(answer), self._here.more
+            if len(seen) == query.expected and len(answer) < style.limit and not more:
+                return  # a page more would bring nothing, and costs some archives as much as the first
 
     def _page(self, query: Query, above: Mapping[str, str], offset: int) -> tuple[_Style, list[Mapping[str, Any]]]:
         """One page, in the first style that the archive takes."""
