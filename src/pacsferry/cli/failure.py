@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ def failure(err: BaseException) -> Failure:
     if isinstance(err, KeyboardInterrupt | typer.Abort):
         return Failure(code=InterruptedRun.exit_code, error="interrupted", hint="run the same command again to go on")
     if isinstance(err, OSError) and err.errno in _FULL:
-        return Failure(code=6, error=f"storage: {err.strerror}", hint="free space or choose another folder in [output]")
+        # Not err.strerror: whoever raised it could have put anything there.
+        return Failure(
+            code=6, error=f"storage: {os.strerror(err.errno)}", hint="free space or choose another folder in [output]"
+        )
     from pacsferry.core.redact import describe_exception
 
     return Failure(
