@@ -5,6 +5,7 @@ Everything here is bounded and iterative: whatever does not fit raises ``HeldErr
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ EXPLICIT_BE = "1.2.840.10008.1.2.2"
 DEFLATED = frozenset({DEFLATED_LE, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 #: Every transfer syntax of the standard stands below this root; others may encode as they like.
 SYNTAX_ROOT = "1.2.840.10008.1.2"
+_OF_THE_STANDARD = re.compile(re.escape(SYNTAX_ROOT) + r"(\.[0-9]{1,4}){0,3}")
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -64,7 +66,7 @@ def too_complex(what: str) -> NoReturn:
 
 def dialect_of(transfer_syntax: str) -> Dialect:
     """The dialect of a syntax of the standard (PS3.5 annex A). Raises ``HeldError`` for any other syntax."""
-    if transfer_syntax != SYNTAX_ROOT and not transfer_syntax.startswith(SYNTAX_ROOT + "."):
+    if not _OF_THE_STANDARD.fullmatch(transfer_syntax):
         malformed("a transfer syntax that is not of the standard")
     return _DIALECTS.get(transfer_syntax, EXPLICIT)
 

@@ -110,6 +110,10 @@ def test_an_object_without_what_it_needs_is_held(tag):
     assert held(part_10(data_set([e for e in image() if e.tag != tag]), EXPLICIT)) == "malformed"
 
 
+#: The smallest thing that is a frame: one scan without a table, its entropy-coded data, and the end.
+JPEG = b"\xff\xd8\xff\xda\0\x06\1\1\0\0abcd\xff\xd9"
+
+
 def fragments(*items: bytes, table: bytes = b"", end: bool = True) -> bytes:
     body = b"".join(b"\xfe\xff\0\xe0" + struct.pack("<I", len(item)) + item for item in (table, *items))
     element = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + body + (b"\xfe\xff\xdd\xe0\0\0\0\0" if end else b"")
@@ -117,7 +121,7 @@ def fragments(*items: bytes, table: bytes = b"", end: bool = True) -> bytes:
 
 
 def test_fragments_are_passed_on_as_they_came():
-    data = fragments(b"\xff\xd8ab", b"cd\xff\xd9", table=struct.pack("<I", 0))
+    data = fragments(JPEG[:8], JPEG[8:], table=struct.pack("<I", 0))
     start = data.rindex(b"\xff\xff\xff\xff\xfe\xff")
     assert whole(clean(data)).endswith(data[start:])
 
@@ -125,12 +129,12 @@ def test_fragments_are_passed_on_as_they_came():
 @pytest.mark.parametrize(
     "data",
     [
-        fragments(b"\xff\xd8ab", end=False),
+        fragments(JPEG, end=False),
         fragments(),
         fragments(b"odd"),
-        fragments(b"abcd", table=b"Larry Li"),
-        fragments(b"abcd", table=struct.pack("<I", 2)),
-        fragments(b"abcd") + b"Larry",
+        fragments(JPEG, table=b"Larry Li"),
+        fragments(JPEG, table=struct.pack("<I", 2)),
+        fragments(JPEG) + b"Larry",
     ],
     ids=["no delimiter", "no fragment", "odd fragment", "text for offsets", "wrong offset", "bytes behind"],
 )
@@ -144,7 +148,7 @@ def test_an_extended_offset_table_holds_offsets_only():
 
 
 def test_fewer_fragments_than_frames_are_held():
-    data = fragments(b"abcd")
+    data = fragments(JPEG)
     frames = part_10(
         data_set(image(E(0x00280008, "IS", "2"))[:-1]) + data[data.rindex(b"\xe0\x7f\x10\0") :],
         "1.2.840.10008.1.2.4.70",
@@ -166,7 +170,7 @@ def test_errors_say_nothing_of_the_object():
 
 BASES = [
     *(file(image(E(KEPT_SEQUENCE, "SQ", [[E(0x00180050, "DS", "5")]])), how) for how in ENCODINGS.values()),
-    fragments(b"\xff\xd8ab", b"cd\xff\xd9", table=struct.pack("<I", 0)),
+    fragments(JPEG[:8], JPEG[8:], table=struct.pack("<I", 0)),
     Path(str(get_testdata_file("emri_small.dcm"))).read_bytes()[:9000],
 ]
 

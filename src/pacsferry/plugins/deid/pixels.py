@@ -6,7 +6,7 @@ import struct
 from array import array
 from dataclasses import dataclass, replace
 
-from pacsferry.core.encoding import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, Dialect, header, malformed
+from pacsferry.core.encoding import malformed
 from pacsferry.core.model import Buffer
 
 #: Samples per pixel that are really stored where chrominance is subsampled (PS3.3 C.7.6.3.1.2), as a ratio.
@@ -48,39 +48,6 @@ def native(value: memoryview, shape: Shape) -> tuple[memoryview, bytes]:
     # Where chrominance is said to be subsampled and all samples are there, the pixels are not subsampled.
     wanted = most if len(value) >= most else least
     return value[:wanted], b"\0" * (wanted & 1)
-
-
-def fragments(data: memoryview, pos: int, end: int, frames: int, dialect: Dialect = EXPLICIT) -> int:
-    """Check encapsulated pixel data (PS3.5 A.4) whose first item is at ``pos``; the position after its delimiter.
-
-    Raises ``HeldError`` unless the offset table points at fragments and there is at least one for each frame.
-    """
-    starts: list[int] = []
-    table: tuple[int, int] | None = None
-    while True:
-        tag, _, length, value = header(data, pos, dialect)
-        if tag == SEQUENCE_END and not length:
-            break
-        if tag != ITEM or length == UNDEFINED or length & 1 or value + length > end:
-            malformed("a fragment of the pixel data is cut off, odd or out of place")
-        if table is None:
-            table, first = (value, value + length), value + length
-        else:
-            starts.append(pos - first)
-        pos = value + length
-    if table is None or len(starts) < max(frames, 1):
-        malformed("fewer fragments of pixel data than frames")
-    _check_offsets(data[table[0] : table[1]], set(starts))
-    return value
-
-
-def _check_offsets(table: Buffer, starts: set[int]) -> None:
-    """A Basic Offset Table that points elsewhere could hold anything."""
-    if len(table) % 4:
-        malformed("the offset table of the pixel data is damaged")
-    offsets = struct.unpack(f"<{len(table) // 4}I", table)
-    if not starts.issuperset(offsets) or list(offsets) != sorted(set(offsets)):
-        malformed("the offset table of the pixel data does not point at its fragments")
 
 
 def longs(table: bytes) -> tuple[int, ...]:

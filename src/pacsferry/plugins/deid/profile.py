@@ -103,7 +103,8 @@ def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, top
     writer = splice.writer
     writer.put_own(filemeta.beginning(subject.sop_class, instance, subject.out_syntax))
     charset = subject.charset if text.known(subject.raw(0x00080005)) else ("",)
-    splice.run(subject.elements, subject.dialect, subject.charset, _ours(rules, subject, source.pseudonym, study))
+    ours = [*_ours(rules, subject, source.pseudonym, study), *subject.tables()]
+    splice.run(subject.elements, subject.dialect, subject.charset, ours)
     parts, header = writer.parts()
     return Draft(
         parts=parts,

@@ -84,3 +84,9 @@ def method_words() -> frozenset[str]:
 def sentences() -> tuple[str, ...]:
     """What ``describe`` says; names in braces are filled in from the rules."""
     return tuple(row[0] for row in _rows("sentences"))
+
+
+@cache
+def encoders() -> tuple[str, ...]:
+    """Comments in compressed frames that name the encoder only; "#" stands for a version number."""
+    return tuple(row[0] for row in _rows("encoders"))

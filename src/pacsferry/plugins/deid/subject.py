@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pacsferry.core import charsets as text
@@ -21,16 +22,16 @@ from pacsferry.core.encoding import (
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Seen, Source
 
-from . import pixels, reference
+from . import encapsulated, frames, pixels, reference
 from .method import CODE_SEQUENCE, METHOD
-from .program import PIXEL_TAGS, Step
+from .program import PIXEL_TAGS, Step, element
 from .rules import Limits
 from .scan import Element, Scanner
 from .writer import Writer
 
 _NATIVE = DEFLATED | {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE}
-#: MPEG and HEVC (PS3.5 A.4.5 to A.4.8): all frames are one stream.
-_VIDEO = "1.2.840.10008.1.2.4.10"
+#: Extended Offset Table and its lengths (PS3.3 C.7.6.3.1.8, C.7.6.3.1.9).
+_TABLE, _LENGTHS = 0x7FE00001, 0x7FE00002
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -133,18 +134,54 @@ class Subject:
             photometric=self.ascii(0x00280004),
         )
 
+    @cached_property
+    def fragments(self) -> encapsulated.Fragments | None:
+        """The fragments of encapsulated pixel data, None where it is not encapsulated. Raises ``HeldError``."""
+        one = next((self.by_tag[tag] for tag in PIXEL_TAGS if tag in self.by_tag and self.by_tag[tag][5]), None)
+        if one is None:
+            return None
+        if self.transfer_syntax in _NATIVE or one[0] != 0x7FE00010:
+            malformed("encapsulated pixel data in a syntax that has none")
+        found = encapsulated.fragments(self.scanner.data, one[3], one[4])
+        if found.end != one[4]:
+            malformed("pixel data that does not end with its delimiter")
+        return found
+
+    @cached_property
+    def tidied(self) -> encapsulated.Tidied | None:
+        """Encapsulated pixel data without what must not stay, None where all of it may. Raises ``HeldError``."""
+        if self.fragments is None:
+            return None
+        shape = self.shape()
+        _, octets = replace(shape, frames=1).octets()
+        one = frames.FrameShape(pixels=shape.rows * shape.columns, bits=shape.bits, octets=octets)
+        strip = frames.strip_for(self.transfer_syntax, one)
+        return encapsulated.tidied(self.scanner.data, self.fragments, max(shape.frames, 1), strip)
+
+    def tables(self) -> list[tuple[int, bytes]]:
+        """The Extended Offset Table and its lengths, corrected; native pixel data has none. Raises ``HeldError``."""
+        offsets, lengths = pixels.longs(self.raw(_TABLE)), pixels.longs(self.raw(_LENGTHS))
+        if self.fragments is None or not (offsets or lengths):
+            return []
+        starts = self.fragments.starts()
+        longest = [end - start for start, end in self.fragments.values]
+        if list(offsets) != starts or len(lengths) not in {0, len(starts)}:
+            malformed("an extended offset table that does not point at the fragments")
+        if any(not most - 1 <= length <= most for length, most in zip(lengths, longest, strict=False)):
+            malformed("lengths of frames that are not those of the fragments")
+        if self.tidied is not None:
+            offsets = tuple(self.tidied.starts)
+            lengths = tuple(self.tidied.sizes) if lengths else ()
+        return [(tag, _longs(tag, numbers)) for tag, numbers in ((_TABLE, offsets), (_LENGTHS, lengths)) if numbers]
+
     def put_pixels(self, one: Element, step: Step, writer: Writer) -> None:
         """Pass pixel data on: fragments as they came, native pixels cut to what the description asks for."""
         tag, _, _, value, end, undefined = one
         data, shape = self.scanner.data, self.shape()
         if undefined:
-            if self.transfer_syntax in _NATIVE or tag != 0x7FE00010:
-                malformed("encapsulated pixel data in a syntax that has none")
-            frames = 1 if self.transfer_syntax.startswith(_VIDEO) else shape.frames
-            if pixels.fragments(data, value, end, frames) != end:
-                malformed("pixel data that does not end with its delimiter")
             writer.put(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff")
-            writer.put_bulk(data[value:end])
+            for part in [data[value:end]] if self.tidied is None else self.tidied.parts:
+                writer.put_bulk(part)
             return
         if self.transfer_syntax not in _NATIVE:
             malformed("pixel data that is not encapsulated in a syntax that wants it")
@@ -176,7 +213,7 @@ def read(source: Source, limits: Limits) -> Subject:
     by_tag = {element[0]: element for element in elements}
     subject = Subject(
         scanner=scanner,
-        elements=elements,
+        elements=[one for one in elements if one[0] not in {_TABLE, _LENGTHS}] if _TABLE in by_tag else elements,
         by_tag=by_tag,
         dialect=dialect,
         transfer_syntax=wrapped.transfer_syntax,
@@ -202,10 +239,14 @@ def _check(subject: Subject) -> None:
         malformed("an image without pixel data")
     if sum(tag in subject.by_tag for tag in PIXEL_TAGS) > 1:
         malformed("pixel data of two kinds")
-    for tag in (0x7FE00001, 0x7FE00002):
+    for tag in (_TABLE, _LENGTHS):
         if any(number >= len(subject.scanner.data) for number in pixels.longs(subject.raw(tag))):
             malformed("an offset table that points outside")
     for tag in subject.by_tag:
         # PS3.3 C.9.2, retired: the overlay stands in unused bits of the pixels, which are not touched.
         if tag & 0xFF00FFFF == 0x60000100 and subject.short(tag) > 1:
             raise HeldError("an overlay is drawn into the pixel data", code="burned-in")
+
+
+def _longs(tag: int, numbers: tuple[int, ...]) -> bytes:
+    return element(tag, b"OV", struct.pack(f"<{len(numbers)}Q", *numbers))
