@@ -167,6 +167,7 @@ class Courier:
         try:
             assoc = ae.associate(relay.host, relay.port, _proposals(cargo), ae_title=destination)
             if not assoc.is_established:
+                _close(assoc)
                 raise Refusal(UNABLE)
             with closing(no_delay(assoc)):
                 cancelled = self._send_all(assoc, relay.only(), cargo, count, report=not quiet)
@@ -280,6 +281,13 @@ def no_delay(assoc: Association) -> socket.socket:
     plain: socket.socket = assoc.dul.socket.socket  # type: ignore[union-attr, assignment]
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return plain
+
+
+def _close(assoc: Association) -> None:
+    """Close the socket of an association that never came to be; pynetdicom leaves it open."""
+    plain: Any = getattr(assoc.dul.socket, "socket", None)
+    if plain is not None:
+        plain.close()
 
 
 def _pause_reactor(assoc: Association) -> None:

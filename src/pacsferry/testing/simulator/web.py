@@ -82,7 +82,7 @@ class WebServer:
         self._server.holdings, self._server.faults, self._server.journal = holdings, faults, journal
         self.port = int(self._server.server_address[1])
         self.url = f"http://{host}:{self.port}{ROOT}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
