@@ -27,6 +27,7 @@ HELD = frozenset(
         "other-patient",
         "mixed-patients",
         "uid-mismatch",
+        "uid-conflict",
         "path-taken",
         "path-not-plain",
         "deidentifier-failed",

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -94,19 +94,24 @@ def init_project(
     responsible: str | None = None,
     max_cases: int | None = None,
     exist_ok: bool = False,
+    images: Path | None = None,
+    furnish: Callable[[Path], None] | None = None,
 ) -> Project:
     """Make a project: all of it, or nothing. Of two processes at once one makes it; the other opens it.
 
     ``site`` is what later commands resolve: a profile's name or an absolute path. With ``exist_ok`` one that is
-    there is opened as it is. Raises ``ConfigError``, ``RefusedError`` (images without a secret, [policy]) and
-    ``StoreError``.
+    there is opened as it is. ``images`` is its folder of released images where that is not one of the project's name;
+    what lies there already is then the caller's business. ``furnish`` gets the new private folder before it has its
+    name. Raises ``ConfigError``, ``RefusedError`` (images without a secret, [policy]) and ``StoreError``.
     """
     check_name(name)
     check_folders(folders)
-    images, private = folders.images / name, folders.private / name
+    given, private = images, folders.private / name
+    images = given or folders.images / name
     if (private / projectfile.NAME).exists():
         return _opened_again(private, images, exist_ok=exist_ok)
-    _refuse_orphans(images, private)
+    if given is None:
+        _refuse_orphans(images, private)
     settings = projectfile.fit_file(
         {
             key: value
@@ -123,7 +128,7 @@ def init_project(
         "the new project",
     )
     settings.require(tuple(require), f"project {name}")
-    made = _make(private, settings)
+    made = _make(private, settings, furnish)
     projectindex.remember(name, private)
     return open_project(private) if made else _opened_again(private, images, exist_ok=exist_ok)
 
@@ -141,7 +146,7 @@ def _way(images: Path, private: Path) -> str:
     return os.path.relpath(images, private) if together else str(images)
 
 
-def _make(private: Path, settings: ProjectFile) -> bool:
+def _make(private: Path, settings: ProjectFile, furnish: Callable[[Path], None] | None) -> bool:
     """Whether we made it: the whole folder gets its name in one step, and only one process can do that."""
     try:
         private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,6 +157,8 @@ def _make(private: Path, settings: ProjectFile) -> bool:
     try:
         write_new(fresh / projectfile.NAME, projectfile.lines(settings.model_dump(exclude={"changed"})).encode())
         secretfile.make(fresh)
+        if furnish is not None:
+            furnish(fresh)
         sync_folder(fresh)
         return _named(fresh, private)
     except OSError as err:

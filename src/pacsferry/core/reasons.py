@@ -69,6 +69,10 @@ REASONS: dict[str, Reason] = {
     "worker-limit": Reason(
         means="the object needed more memory or time than a worker may use", advice="leave the series out with [select]"
     ),
+    "uid-conflict": Reason(
+        means="another file says it is the same instance and is not the same",
+        advice="keep the right one of the two in the folder, then run the command again",
+    ),
     # Excluded: not wanted, or not allowed, by the profile.
     "select": Reason(
         means="the profile's [select] does not want it", advice="nothing; change [select] if you do want it"
@@ -128,6 +132,9 @@ REASONS: dict[str, Reason] = {
     "offline": Reason(means="the archive says it is offline", advice="ask the archive's administrator to load it"),
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),
+    "unreadable": _again("the file could not be read", "check its permissions; then run the command again"),
+    "file-gone": _again("the file was there when the folder was read, and then it was not"),
+    "file-changed": _again("the file was changed while it was read", "run the command again when nobody writes to it"),
     "interrupted": _again("the run was interrupted"),
     "transport-failed": Reason(means="the transport plugin broke down", advice="report it to the plugin's author"),
     "finder-failed": Reason(means="the finder plugin broke down", advice="report it to the plugin's author"),

@@ -21,7 +21,7 @@ from .guarded import failed
 from .intake import Received, StudySink
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
-from .model import Keys, Level, Status, Wanted
+from .model import Keys, Level, Outcome, Status, Wanted
 from .places import within
 from .plan import Order, requests
 from .ports import Transport
@@ -29,7 +29,7 @@ from .progress import Progress, Told
 from .publish import Publisher, Work, prune_folders
 from .query import Asked
 from .survey import Found
-from .workers import Answer, Task, WorkerPool
+from .workers import CHANGED, Answer, Task, WorkerPool
 
 #: Seconds; a lease is renewed with every batch and every third of this.
 LEASE = 120.0
@@ -239,6 +239,10 @@ class StudyRun:
 
     def _deliver(self, received: Received) -> None:
         self._work.handed_over()
+        if received.code:
+            received.arrival.close()
+            self._cleared(received, Answer(outcome=Outcome.HOLD, code=received.code))
+            return
         subject = self._found.subject
         task = Task(
             received=received,
@@ -249,6 +253,10 @@ class StudyRun:
         self._means.pool.submit(task)
 
     def _cleared(self, received: Received, answer: Answer | FerryError) -> None:
+        if isinstance(answer, Answer) and answer.code == CHANGED:
+            self._last_code = CHANGED  # not settled, so that it is asked for again
+            self._work.finished(1)
+            return
         self._means.publisher.put(self._work, received, answer)
 
     def _collect(self, rung: Rung, sink: StudySink) -> None:

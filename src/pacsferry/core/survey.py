@@ -81,7 +81,7 @@ class Surveyor:
         narrowed = bool(found.asked.series or found.asked.images)
         return Order(
             study_uid=found.study_uid,
-            plan=_plan(found, case_id, series, announced, narrowed=narrowed),
+            plan=study_plan(found, case_id, series, announced, narrowed=narrowed),
             series=series,
             narrowed=narrowed,
             counted=_counted(series, announced, narrowed=narrowed),
@@ -171,9 +171,10 @@ def _counted(series: tuple[SeriesOrder, ...], announced: int | None, *, narrowed
     return most if most > listed and all(one.targets is not None for one in series) else None
 
 
-def _plan(
+def study_plan(
     found: Found, case_id: str, series: tuple[SeriesOrder, ...], announced: int | None, *, narrowed: bool
 ) -> StudyPlan:
+    """What the ledger is to expect."""
     known = None if narrowed else announced
     return StudyPlan(
         key=found.key,

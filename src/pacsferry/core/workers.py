@@ -24,6 +24,8 @@ WALL = 120.0
 BYTES_PER_SECOND = 2 * 2**20
 #: Objects that a worker is handed before it has answered for the first: it need not wait for us in between.
 WINDOW = 8
+#: The answer for a file that somebody else changed meanwhile (``Received.unchanged``).
+CHANGED = "file-changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
