@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,12 @@ from pacsferry.core.errors import StoreError, TransferError
 from pacsferry.core.model import Level, Receipt, Tally, Wanted
 from pacsferry.core.ports import Offer, Transport
 from pacsferry.core.reasons import REASONS
-from pacsferry.testing.simulator import Simulator, Stored
+from pacsferry.testing.simulator import Fault, Simulator, Stored
 
 from .kit import ArchiveContract, Kept, MemorySink, build, chain, in_time, uids, wanted, without_canaries
+
+#: What the simulator is asked with, by the protocol of a transport.
+VERBS: Final[Mapping[str, tuple[str, ...]]] = {"dimse": ("c-get", "c-move"), "dicomweb": ("wado-rs",)}
 
 #: Misbehaviours after which something is missing; what did come must be whole.
 SPOILED: Final = (
@@ -132,6 +135,8 @@ class TransportContract(ArchiveContract):
     def test_what_is_spoiled_is_not_kept(
         self, transport: Transport, held: list[list[Stored]], sim: Simulator, fault: str
     ) -> None:
+        if not set(Fault.parse(fault).kind.verbs) & set(VERBS.get(transport.traits.protocol, ("c-get", "wado-rs"))):
+            pytest.skip("a fault of another protocol")
         sim.faults.add(fault)
         sink = MemorySink()
         for request in _whole(transport, held[0]):
