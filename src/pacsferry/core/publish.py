@@ -71,6 +71,7 @@ class Work:
         self.subjects: set[str] = set()
         self.failure: FerryError | None = None
         self._open = 0
+        self._awaited = False
         self._changed = threading.Condition()
 
     def handed_over(self) -> None:
@@ -98,9 +99,16 @@ class Work:
     def drain(self) -> None:
         """Wait until nothing is under way. Raises what made recording impossible."""
         with self._changed:
+            self._awaited = True
             self._changed.wait_for(lambda: self._open == 0)
+            self._awaited = False
             if self.failure is not None:
                 raise self.failure
+
+    def ends_with(self, count: int) -> bool:
+        """Whether somebody waits for the end, and only so many objects are under way."""
+        with self._changed:
+            return self._awaited and self._open <= count
 
 
 #: Gets the paths and digests of what is about to get its name; those paths that it must not get.
@@ -157,7 +165,7 @@ class Publisher:
         if first is None:
             return [], False
         batch, until = [first], time.monotonic() + PATIENCE
-        while len(batch) < BATCH and (left := until - time.monotonic()) > 0:
+        while len(batch) < BATCH and not _last(batch) and (left := until - time.monotonic()) > 0:
             try:
                 item = self._queue.get(timeout=min(left, _LULL))
             except queue.Empty:
@@ -233,6 +241,14 @@ class Publisher:
     def _report(self, work: Work, outcomes: list[InstanceOutcome]) -> None:
         for outcome in outcomes:
             self._told(Progress(kind="instance", case_id=work.case_id, text=outcome.state.value, size=outcome.size))
+
+
+def _last(batch: Sequence[tuple[Work, Done]]) -> bool:
+    """Whether nothing can come that would be worth waiting for."""
+    newest = batch[-1][0]
+    return newest.ends_with(len(batch)) and all(
+        work.ends_with(count) for work, count in Counter(work for work, _ in batch).items()
+    )
 
 
 def make_folders(root: Path, folder: Path, *, mode: int = 0o750) -> set[Path]:
