@@ -1,5 +1,6 @@
 """What the command line, the console and programs can ask for: one function per command, errors as ``FerryError``."""
 
+from .explaining import Explained, explain
 from .loading import Loaded, LoadOptions, load, resume
 from .looking import audit, check, describe, describe_table, echo, find, status, verify_files, waive
 from .opening import plugins, site
@@ -8,6 +9,7 @@ from .projects import init, report
 from .wiring import Wiring, wire
 
 __all__ = [
+    "Explained",
     "LoadOptions",
     "Loaded",
     "Planned",
@@ -17,6 +19,7 @@ __all__ = [
     "describe",
     "describe_table",
     "echo",
+    "explain",
     "find",
     "init",
     "load",

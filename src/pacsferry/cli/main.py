@@ -17,6 +17,7 @@ from .check import check
 from .demo import demo
 from .describe import describe
 from .echo import echo
+from .explain import explain
 from .failure import report as report_failure
 from .find import find
 from .init import init
@@ -106,6 +107,7 @@ def _commands() -> None:
         ("report", report, LOOK),
         ("echo", echo, LOOK),
         ("describe", describe, PRIVACY),
+        ("explain", explain, PRIVACY),
         ("audit", audit, PRIVACY),
         ("verify-files", verify_files, PRIVACY),
         ("waive", waive, PRIVACY),

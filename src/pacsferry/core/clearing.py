@@ -60,7 +60,7 @@ def clear(
         return None, Verdict.hold("deidentifier-failed", type(err).__name__), ""
     seen = draft.seen
     subject = source.keys.subject(seen.patient_id, seen.issuer, seen.study_uid)
-    verdicts = [_judged(name, gate, draft) for name, gate in gates.items()]
+    verdicts = [judged(name, gate, draft) for name, gate in gates.items()]
     if patient.is_other(draft):
         verdicts.insert(0, Verdict.hold("other-patient"))
     verdict = Verdict.strictest(verdicts)
@@ -69,7 +69,8 @@ def clear(
     return Cleared(draft.parts, draft.facts, subject, _MADE_HERE), verdict, subject
 
 
-def _judged(name: str, gate: Gate, draft: Draft) -> Verdict:
+def judged(name: str, gate: Gate, draft: Draft) -> Verdict:
+    """What a gate says; one that breaks down holds the object."""
     try:
         return gate.judge(draft)
     except MemoryError:
