@@ -94,6 +94,16 @@ def test_big_endian_pixels_keep_their_values(bits, vr):
     assert whole(out) == whole(clean(file(image(*shape))))
 
 
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_large_values_count_in_the_length_of_what_holds_them(name):
+    table = [E(0x00283002, "US", struct.pack("<3H", 4096, 0, 12)), E(0x00283006, "OW", bytes(range(256)) * 32)]
+    nested = E(KEPT_SEQUENCE, "SQ", [[E(0x00283000, "SQ", [table, table]), E(0x0020000E, "UI", "1.2.3.4.5.6.7")]])
+    out = cleaned(file(image(nested, E(0x00180050, "DS", "5")), ENCODINGS[name]))
+    (item,) = out.ReferencedSeriesSequence
+    assert [bytes(one.LUTData) for one in item.ModalityLUTSequence] == [bytes(range(256)) * 32] * 2
+    assert (item.SeriesInstanceUID[:5], out.SliceThickness) == ("2.25.", 5)
+
+
 def test_only_bulk_is_left_out_of_the_header():
     draft = clean(file(RICH))
     assert isinstance(draft, Draft)

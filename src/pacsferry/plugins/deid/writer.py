@@ -16,10 +16,11 @@ _U16 = struct.Struct("<H")
 
 @dataclass(slots=True, kw_only=True)
 class Writer:
-    """``size`` counts header bytes only, so it is an offset in the joined header."""
+    """``size`` counts header bytes only, so it is an offset in the joined header; ``bulk_size`` counts the rest."""
 
     chunks: list[Buffer] = field(default_factory=list)
     size: int = 0
+    bulk_size: int = 0
     bulk: list[tuple[int, Buffer]] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     own: list[tuple[int, int]] = field(default_factory=list)
@@ -53,17 +54,18 @@ class Writer:
     def put_bulk(self, data: Buffer) -> None:
         """Bytes that are passed on as they came."""
         self.bulk.append((len(self.chunks), data))
+        self.bulk_size += len(data)
 
     def reserve(self, head: bytes) -> tuple[int, int]:
         """Room for ``head`` and a 32 bit length that is known later; the ticket for ``fill``."""
         self.chunks.append(head)
         self.size += len(head) + 4
-        return len(self.chunks) - 1, self.size
+        return len(self.chunks) - 1, self.size + self.bulk_size
 
     def fill(self, ticket: tuple[int, int]) -> None:
         """Write the length of all that came since."""
         at, start = ticket
-        self.chunks[at] = bytes(self.chunks[at]) + _U32.pack(self.size - start)
+        self.chunks[at] = bytes(self.chunks[at]) + _U32.pack(self.size + self.bulk_size - start)
 
     def parts(self) -> tuple[Sequence[Buffer], Sequence[int]]:
         """The parts in order, and which of them are header."""
