@@ -163,7 +163,7 @@ def _run(
     except FerryError:
         work.ledger.end_run(run, "failed", {})
         raise
-    return _concluded(command, work, outcome)
+    return concluded(command, work, outcome)
 
 
 def _go(
@@ -179,10 +179,11 @@ def _go(
             policy=None if options.yes else profile.budget.max_studies,
         )
         startup.over()
-        return Run(means, ladder, finder, _naming(work), limits).go(asked)
+        return Run(means, ladder, finder, naming_of(work), limits).go(asked)
 
 
-def _naming(work: Opened) -> Naming:
+def naming_of(work: Opened) -> Naming:
+    """How the profile wants patients named, and whom it never wants."""
     profile = work.wiring.resolved.profile
     patients = profile.exclude.patients
     listed = lines(patients, work.wiring.resolved.base, "exclude.patients") if patients else ()
@@ -201,8 +202,8 @@ def _machinery(
     """Everything that must be taken down again, in the order of need."""
     wiring, project = work.wiring, work.project
     profile = wiring.resolved.profile
-    _naming(work)  # a list that cannot be read stops the run before anything is contacted
-    staging = _staging(project.images)
+    naming_of(work)  # a list that cannot be read stops the run before anything is contacted
+    staging = staging_of(project.images)
     with ExitStack() as stack:
         budget = Budget(
             work.hosts,
@@ -214,15 +215,15 @@ def _machinery(
         )
         finder = wiring.finder()
         stack.callback(finder.close)
-        ladder = Ladder(wiring.transports, work.hosts, told=_saying(told), stop=stop, wait=options.wait)
+        ladder = Ladder(wiring.transports, work.hosts, told=saying(told), stop=stop, wait=options.wait)
         stack.callback(ladder.close)
         publisher = Publisher(work.ledger, run, project.images, staging, told)
         stack.callback(publisher.close)
         arrivals = ArrivalStore(project.private)
-        pool = WorkerPool(_count(options.workers), _starter(work, staging, options.workers))
+        pool = WorkerPool(worker_count(options.workers), starter(work, staging, options.workers))
         stack.callback(pool.close)
         stack.callback(arrivals.close)
-        stack.enter_context(_ended_by(stop, ladder.close, finder.close))
+        stack.enter_context(ended_by(stop, ladder.close, finder.close))
         means = Means(
             run=run,
             ledger=work.ledger,
@@ -248,12 +249,13 @@ def _machinery(
         yield means, ladder, finder
 
 
-def _saying(told: Told) -> Callable[[str], None]:
+def saying(told: Told) -> Callable[[str], None]:
+    """Tell a wait as progress."""
     return lambda text: told(Progress(kind="waiting", text=text))
 
 
 @contextmanager
-def _ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None]:
+def ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None]:
     """What is under way ends as soon as somebody wants to stop: a fetch does not look at events by itself."""
     lock, finished = threading.Lock(), threading.Event()
 
@@ -274,7 +276,7 @@ def _ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None
             finished.set()  # its thread ends by itself: nobody waits for its next look
 
 
-def _staging(images: Path) -> Path:
+def staging_of(images: Path) -> Path:
     """The folder for what has no name yet; what dead processes left there is swept."""
     staging = images / STAGING
     try:
@@ -287,11 +289,13 @@ def _staging(images: Path) -> Path:
     return staging
 
 
-def _count(workers: int | None) -> int:
+def worker_count(workers: int | None) -> int:
+    """How many threads feed workers."""
     return max(1, min(4, os.cpu_count() or 1)) if workers is None else max(1, workers)
 
 
-def _starter(work: Opened, staging: Path, workers: int | None) -> Callable[[], Worker]:
+def starter(work: Opened, staging: Path, workers: int | None, *, sync: bool = True) -> Callable[[], Worker]:
+    """How to start a worker for this project."""
     wiring = work.wiring
     rules = wiring.resolved.profile.select.selection().rules
     message = {
@@ -301,6 +305,7 @@ def _starter(work: Opened, staging: Path, workers: int | None) -> Callable[[], W
         "prefix": Owner.me().tag,
         "mode": wiring.resolved.folders.mode,
         "group": wiring.group,
+        "sync": sync,
         "select": {key: [rule.only, rule.never] for key, rule in rules.items()},
     }
     if workers == 0:
@@ -312,7 +317,8 @@ def _starter(work: Opened, staging: Path, workers: int | None) -> Callable[[], W
 # --- its end
 
 
-def _concluded(command: str, work: Opened, outcome: Outcome) -> Loaded:
+def concluded(command: str, work: Opened, outcome: Outcome) -> Loaded:
+    """Note how the run ended, and write its reports."""
     verified: dict[str, Any] = dict(verification(outcome.rows))
     verified["warnings"] = [*verified["warnings"], *outcome.warnings]
     status = _status(outcome)

@@ -315,6 +315,11 @@ class Ledger:
         with self._store.read() as conn:
             return look.codes(conn, study)
 
+    def reasons(self, study: str) -> dict[str, str]:
+        """Instance to reason code, of those that are held or excluded."""
+        with self._store.read() as conn:
+            return look.reasons(conn, study)
+
     def stored(self, study: str) -> Iterator[StoredInstance]:
         """What is stored of a study, by path."""
         return look.stored(self._store, study)

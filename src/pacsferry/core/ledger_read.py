@@ -120,6 +120,12 @@ def codes(conn: sa.Connection, key: str) -> dict[str, int]:
     return {row.code: row.n for row in conn.execute(asked)}
 
 
+def reasons(conn: sa.Connection, key: str) -> dict[str, str]:
+    """Instance to reason code, of those of a study that are held or excluded."""
+    asked = sa.select(instance.c.key, instance.c.code).join(study)
+    return {row.key: row.code for row in conn.execute(asked.where(study.c.key == key, instance.c.code != ""))}
+
+
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:
     """What is stored of a study (None: of all) by path, read in pages."""
     asked = sa.select(instance).where(instance.c.path.is_not(None)).order_by(instance.c.path)
