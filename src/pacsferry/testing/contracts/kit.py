@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ ACCESSION: Final = "CANARYACC1"
 #: Text that must not be seen anywhere outside the data: logs, messages, names of files.
 CANARIES: Final = (PATIENT, "Canarybird", "Yellowina", ACCESSION, "CANARYACC2")
 #: What the kit's archive is told to wait for; short, so that a silent peer is noticed within a test.
-TIMEOUTS: Final = Timeouts(connect=5, stall=2, quiet=2, nearline=5)
+TIMEOUTS: Final = Timeouts(connect=10, stall=3, quiet=2, nearline=5)
 #: Nothing in the kit may take longer.
 PATIENCE: Final = 45.0
 
@@ -92,9 +93,11 @@ def archive_of(sim: Simulator, *, receiver_ae: str = "KIT", timeouts: Timeouts =
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on, below those that the system gives to others meanwhile."""
+    for port in random.sample(range(15_000, 32_000), 200):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no free port between 15000 and 32000")
 
 
 def studies() -> list[Any]:
