@@ -20,13 +20,17 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
+from pacsferry.core.archive import Archive, Quirks
 from pacsferry.core.errors import TransferError
-from pacsferry.core.model import Wanted
+from pacsferry.core.model import Level, Query, Wanted
 from pacsferry.plugins.dimse import driving
 from pacsferry.plugins.dimse.admission import Tenant, _networks
+from pacsferry.plugins.dimse.find import CFind
 from pacsferry.plugins.dimse.get import CGet
 from pacsferry.plugins.dimse.receiver import Receiver
-from pacsferry.plugins.dimse.settings import GetSettings
+from pacsferry.plugins.dimse.settings import FindSettings, GetSettings
+from pacsferry.testing.samples import ct_study
+from pacsferry.testing.simulator import Simulator
 from support.peers import HOST, Orthanc, free_port
 from support.scripted_scp import CollectingSink, archive, make_study, scp, send
 
@@ -240,3 +244,34 @@ def test_no_descriptor_is_left_open_by_many_calls() -> None:
                 refused.ping()
         time.sleep(0.3)
         assert len(os.listdir("/proc/self/fd")) <= before + 4
+
+
+def test_no_answer_is_lost_when_an_association_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a loaded machine the reactor wakes late, and would take an answer of the next request."""
+
+    class Slow(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            woken = super().wait(timeout)
+            time.sleep(0.02)
+            return woken
+
+    stock_init = Association.__init__
+
+    def init(self: Association, *args: Any, **kwargs: Any) -> None:
+        stock_init(self, *args, **kwargs)
+        if self.is_requestor:
+            self._reactor_checkpoint = Slow()
+            self._reactor_checkpoint.set()
+
+    monkeypatch.setattr(Association, "__init__", init)
+    study = ct_study(slices=3, rows=16, columns=16)
+    with Simulator(study, ae_title="SIM") as sim:
+        settings_ = {"name": "x", "dimse": {"host": sim.host, "port": sim.dimse_port, "ae_title": "SIM"}}
+        finder = CFind(Archive.model_validate(settings_).with_quirks(Quirks()), FindSettings())
+        keys = {
+            "StudyInstanceUID": str(study[0].StudyInstanceUID),
+            "SeriesInstanceUID": str(study[0].SeriesInstanceUID),
+        }
+        answers = [len(list(finder.find(Query(level=Level.IMAGE, keys=keys)))) for _ in range(25)]
+        finder.close()
+    assert answers == [3] * 25

@@ -135,6 +135,8 @@ class _Doorbell:
 def tune(assoc: Association) -> None:
     """Guard and quicken one association before its threads start."""
     Line.adopt(cast("AssociationSocket", assoc.dul.socket))
+    if assoc.is_requestor:
+        _leave_answers_alone(assoc)
     assoc._target = _silently(assoc, assoc.run_reactor)  # type: ignore[attr-defined]
     dul = assoc.dul
     dul.daemon = True
@@ -152,6 +154,21 @@ def tune(assoc: Association) -> None:
             bell.close()
 
     dul._target = _silently(assoc, run, last=True)  # type: ignore[attr-defined]
+
+
+def _leave_answers_alone(assoc: Association) -> None:
+    """Let only the caller of a request take its answers.
+
+    The reactor says that it pauses before it does (``_is_paused``, then a wait), so when an association is used again
+    it can still take an answer of the next request, and throw it away: a query then ends with one match too few. Only
+    the reactor asks without blocking, and a requestor has nothing else to take.
+    """
+    stock = assoc.dimse.get_msg
+
+    def get_msg(block: bool = False) -> Any:
+        return stock(block) if block else (None, None)
+
+    assoc.dimse.get_msg = get_msg  # type: ignore[method-assign]
 
 
 def _silently(assoc: Association, run: Callable[[], None], *, last: bool = False) -> Callable[[], None]:
