@@ -21,7 +21,6 @@ from pacsferry.core.ledger import Ledger
 from pacsferry.core.ledger_model import Asked as Remembered
 from pacsferry.core.ledger_model import Owner
 from pacsferry.core.model import Level, Query, Row, Status
-from pacsferry.core.ports import Finder
 from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
@@ -171,7 +170,7 @@ def _go(
 ) -> Outcome:
     if not asked:
         return Outcome(run=run, rows=(), warnings=(), exit_code=0)
-    with _machinery(work, run, options, told, stop) as (means, ladder, finder):
+    with _machinery(work, run, options, told, stop) as (means, ladder):
         profile = work.wiring.resolved.profile
         limits = Limits(
             studies=options.max_studies,
@@ -179,7 +178,7 @@ def _go(
             policy=None if options.yes else profile.budget.max_studies,
         )
         startup.over()
-        return Run(means, ladder, finder, naming_of(work), limits).go(asked)
+        return Run(means, ladder, naming_of(work), limits).go(asked)
 
 
 def naming_of(work: Opened) -> Naming:
@@ -198,7 +197,7 @@ def naming_of(work: Opened) -> Naming:
 @contextmanager
 def _machinery(
     work: Opened, run: str, options: LoadOptions, told: Told, stop: threading.Event
-) -> Iterator[tuple[Means, Ladder, Finder]]:
+) -> Iterator[tuple[Means, Ladder]]:
     """Everything that must be taken down again, in the order of need."""
     wiring, project = work.wiring, work.project
     profile = wiring.resolved.profile
@@ -246,7 +245,7 @@ def _machinery(
             wait=options.wait,
             how=wiring.how,
         )
-        yield means, ladder, finder
+        yield means, ladder
 
 
 def saying(told: Told) -> Callable[[str], None]:

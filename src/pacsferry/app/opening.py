@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +28,11 @@ from pacsferry.profiles.read import Resolved, resolve
 from .wiring import Wiring, wire
 
 VARIABLE = "PACSFERRY_SITE"
+#: How a project that was made from a preset names its site; no archive has such a name.
+PRESET = "preset:"
+#: Preset to shipped profile (one that names no archive) and what is set in it.
+PRESETS: Mapping[str, tuple[str, tuple[str, ...]]] = {"basic": ("research-base", ())}
+LATER = ("research", "tcia", "strict", "rad-loader")
 
 
 @lru_cache(maxsize=1)
@@ -41,7 +46,19 @@ def site(name: str | None, sets: Sequence[str] = (), *, need_archive: bool = Tru
     chosen = name or os.environ.get(VARIABLE)
     if not chosen:
         raise ConfigError("no site profile was named", hint=f"say which with --site, or set {VARIABLE}")
+    if chosen.startswith(PRESET):
+        chosen, more = preset_profile(chosen.removeprefix(PRESET))
+        sets = (*more, *sets)
     return resolve(chosen, sets, need_archive=need_archive)
+
+
+def preset_profile(name: str) -> tuple[str, tuple[str, ...]]:
+    """The profile, and what to set in it, that a preset stands for. Raises ``ConfigError``."""
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in LATER:
+        raise ConfigError(f"--preset {name}: this version cannot do that yet", hint="use --preset basic, or --site")
+    raise ConfigError(f"there is no preset {name!r}", hint=f"there are {', '.join(sorted({*PRESETS, *LATER}))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +75,19 @@ class Opened:
         return HostLeases(state_folder() / "archives", project=self.project.name)
 
 
-def existing(name: str, site_name: str | None, sets: Sequence[str] = ()) -> tuple[Project, Resolved]:
+def existing(
+    name: str, site_name: str | None, sets: Sequence[str] = (), *, need_archive: bool = True
+) -> tuple[Project, Resolved]:
     """A project that is there, and its site: the one named, else the one the project was made with."""
     chosen = site_name or os.environ.get(VARIABLE)
     if chosen:
-        resolved = site(chosen, sets)
+        resolved = site(chosen, sets, need_archive=need_archive)
         project = open_project(
             find_project(name, private=resolved.folders.private), images=resolved.folders.images / name
         )
         return project, resolved
     project = open_project(find_project(name))
-    return project, site(project.settings.site, sets)
+    return project, site(project.settings.site, sets, need_archive=need_archive)
 
 
 def existing_project(name: str, site_name: str | None, sets: Sequence[str] = ()) -> Project:

@@ -37,7 +37,7 @@ def init(
 
 def report(project: str, *, site: str | None = None, sets: Sequence[str] = ()) -> Written:
     """Write every report of the profile again, for the whole project as it stands."""
-    there, resolved = existing(project, site, sets)
+    there, resolved = existing(project, site, sets, need_archive=False)
     with opened(there, resolved) as work:
         run = work.ledger.start_run("report")
         written = report_again(work)

@@ -110,7 +110,7 @@ def _write(work: Opened, summary: Summary) -> Written:
         for name, report in work.wiring.reports:
             try:
                 for relative, content in report.write(told).items():
-                    _put(root, relative, content, mode=0o600 if identified else work.wiring.resolved.folders.mode)
+                    put(root, relative, content, mode=0o600 if identified else work.wiring.resolved.folders.mode)
                     files[identified].append(relative)
             except StoreError:
                 raise
@@ -119,7 +119,7 @@ def _write(work: Opened, summary: Summary) -> Written:
     return Written(run=summary.run, released=tuple(files[False]), private=tuple(files[True]), warnings=tuple(warnings))
 
 
-def _put(root: Path, relative: str, content: bytes, *, mode: int) -> None:
+def put(root: Path, relative: str, content: bytes, *, mode: int) -> None:
     """A new file takes the old one's place in one step. Raises ``StoreError``."""
     target = within(root, PurePosixPath(relative))
     fresh = target.with_name(f".{target.name}.{os.getpid()}")

@@ -14,6 +14,7 @@ from pacsferry.core import redact, startup
 from . import stopping
 from .audit import audit
 from .check import check
+from .deidentify import deidentify
 from .demo import demo
 from .describe import describe
 from .echo import echo
@@ -101,6 +102,7 @@ def _commands() -> None:
         ("load", load, LOAD),
         ("plan", plan, LOAD),
         ("resume", resume, LOAD),
+        ("deidentify", deidentify, LOAD),
         ("demo", demo, LOAD),
         ("find", find, LOOK),
         ("status", status, LOOK),

@@ -93,6 +93,39 @@ def load_document(
     return document("load", status, run=run, project=project, results=results, verification=dict(verification), **hint)
 
 
+def deidentify_document(
+    *,
+    project: str,
+    run: str,
+    status: str,
+    rows: Sequence[Row],
+    verification: Mapping[str, object],
+    counts: Mapping[str, int],
+    in_place: bool,
+) -> dict[str, Any]:
+    """The ``pacsferry.deidentify`` document: the rows of a load, and what the folder held."""
+    held = sum(row.held for row in rows)
+    whole = document(
+        "deidentify",
+        status,
+        run=run,
+        project=project,
+        in_place=in_place,
+        counts={**counts, "held": held},
+        results=[row_document(row) for row in rows],
+        verification=dict(verification),
+    )
+    left = [row for row in rows if row.status not in DONE]
+    if not left:
+        return whole
+    if any(row.retryable or row.status is Status.INTERRUPTED for row in left):
+        return {**whole, "hint": "the same command goes on with what is not complete"}
+    if all(row.status is Status.NOT_FOUND for row in left):
+        return {**whole, "hint": "there is nothing in the folder that is DICOM"}
+    listed = "reports/files.csv in the project's private folder says which files and why"
+    return {**whole, "hint": listed}
+
+
 def gaps(rows: Iterable[Row]) -> list[Gap]:
     """Counts per reason over rows that are not waived, the most frequent first."""
     counts: Counter[str] = Counter()

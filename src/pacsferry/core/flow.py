@@ -21,7 +21,7 @@ from .errors import (
 from .hostlocks import HostLeases
 from .ledger_model import Lease, LeaseLost
 from .model import Row, Status, Subject
-from .ports import Finder, PseudonymSource, Transport
+from .ports import PseudonymSource, Transport
 from .progress import Progress
 from .query import Asked
 from .rows import of_request, of_result
@@ -116,8 +116,8 @@ class Ladder:
 class Run:
     """One run of ``load`` or ``resume``."""
 
-    def __init__(self, means: Means, ladder: Ladder, finder: Finder, naming: Naming, limits: Limits) -> None:
-        self._means, self._ladder, self._finder, self._naming, self._limits = means, ladder, finder, naming, limits
+    def __init__(self, means: Means, ladder: Ladder, naming: Naming, limits: Limits) -> None:
+        self._means, self._ladder, self._naming, self._limits = means, ladder, naming, limits
         self._warnings: list[str] = []
         self._fatal: FerryError | None = None
         self._by_itself = False
@@ -208,9 +208,8 @@ class Run:
         for one in found:
             if one.subject.patient_id.strip() and one.subject.patient_id.strip() in self._naming.objections:
                 count = one.match.number("NumberOfStudyRelatedInstances") or 0
-                self._results[one.key] = Result(
-                    found=one, status=Status.OK, case_id="", reasons={"objection": max(count, 1)}
-                )
+                result = Result(found=one, status=Status.OK, case_id="", reasons={"objection": max(count, 1)})
+                self._results[one.key] = self._means.concluded(result)
             else:
                 allowed.append(one)
         return allowed

@@ -45,7 +45,7 @@ class File:
 
     def open(self) -> int:
         """Open for reading. Raises OSError."""
-        return opened(os.path.join(self.root, self.path))
+        return opened(f"{self.root}/{self.path}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def _walk(root: Path, below: str, found: Contents) -> Iterator[tuple[str, os.Dir
         _other(found, root, below or ".", "unreadable", "unreadable")
         return
     for entry in inside:
-        path = os.path.join(below, entry.name)
+        path = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, found)
         else:
@@ -140,29 +140,30 @@ def _other(found: Contents, root: Path, path: str, kind: str, code: str = "") ->
 
 
 def _sort(root: Path, path: str, entry: os.DirEntry[str], found: Contents) -> None:
-    if entry.is_symlink():
-        return _other(found, root, path, "link")
-    if not entry.is_file(follow_symlinks=False):
-        return _other(found, root, path, "special")
+    kind, code = "", ""
     try:
-        file = examined(root, path)
+        if entry.is_file(follow_symlinks=False):
+            file = examined(root, path)
+            kind = "dicomdir" if file.look.directory else ""
+        else:
+            kind = "link" if entry.is_symlink() else "special"
     except NotDicom:
-        return _other(found, root, path, "not-dicom")
+        kind = "not-dicom"
     except HeldError as err:
-        return _other(found, root, path, "malformed", err.code)
+        kind, code = "malformed", err.code
     except OSError:
-        return _other(found, root, path, "unreadable", "unreadable")
-    if file.look.directory:
-        return _other(found, root, path, "dicomdir")
+        kind = code = "unreadable"
+    if kind:
+        _other(found, root, path, kind, code)
+        return
     found.counts["dicom"] += 1
     study = found.studies.setdefault(file.look.study, Study(uid=file.look.study))
     study.files.setdefault(file.look.instance, []).append(file)
-    return None
 
 
 def examined(root: Path, path: str) -> File:
     """Look at one file. Raises ``NotDicom``, ``HeldError``, OSError."""
-    fd = opened(os.path.join(root, path))
+    fd = opened(f"{root}/{path}")
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
@@ -182,7 +183,7 @@ def _looked(fd: int, status: os.stat_result) -> Look:
                 raise
         except NotDicom:
             # A bare data set could go on after what was read; what does not begin like one does not.
-            if whole or size == _LOOKS[-1] or not os.pread(fd, 2, 0) in {b"\x08\x00", b"\x00\x08"}:
+            if whole or size == _LOOKS[-1] or os.pread(fd, 2, 0) not in {b"\x08\x00", b"\x00\x08"}:
                 raise
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
@@ -198,7 +199,7 @@ def _interned(one: Look) -> Look:
 
 
 def _settle_copies(study: Study, found: Contents) -> None:
-    """The same bytes are one object; other bytes under the same UID contradict each other, and nobody knows which is right."""
+    """The same bytes are one object; other bytes under the same UID contradict them, and nobody knows who is right."""
     for files in study.files.values():
         if len(files) == 1:
             continue
@@ -221,9 +222,7 @@ def _same(one: File, other: File) -> bool:
     try:
         second = other.open()
         try:
-            return all(
-                os.pread(first, _BLOCK, at) == os.pread(second, _BLOCK, at) for at in range(0, one.size, _BLOCK)
-            )
+            return all(os.pread(first, _BLOCK, at) == os.pread(second, _BLOCK, at) for at in range(0, one.size, _BLOCK))
         finally:
             os.close(second)
     finally:

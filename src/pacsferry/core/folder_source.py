@@ -6,9 +6,11 @@ nothing and connects to nobody.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import cast
 
 from .arrivals import ArrivalStore
@@ -46,10 +48,17 @@ class NoPace:
 
 
 class FolderSurvey:
-    """What a folder has, as a run wants to hear it. ``per_accession``: pseudonyms are for accession numbers."""
+    """What a folder has, as a run wants to hear it.
 
-    def __init__(self, contents: Contents, keys: Keys, ledger: Ledger, *, per_accession: bool = False) -> None:
-        self._contents, self._keys, self._ledger, self._per_accession = contents, keys, ledger, per_accession
+    ``per_accession``: pseudonyms are for accession numbers. ``keep``: what is stored has no original any more, so that
+    it must not be taken back when files of another patient turn up; these alone are held.
+    """
+
+    def __init__(
+        self, contents: Contents, keys: Keys, ledger: Ledger, *, per_accession: bool = False, keep: bool = False
+    ) -> None:
+        self._contents, self._keys, self._ledger = contents, keys, ledger
+        self._per_accession, self._keep = per_accession, keep
 
     def studies(self, asked: Asked) -> list[Found]:
         """Every study, in the order of released UIDs, which says nothing of the folder's."""
@@ -57,6 +66,28 @@ class FolderSurvey:
         return sorted(found, key=lambda one: one.key)
 
     def _found(self, asked: Asked, study: Study) -> Found:
+        one = self._new(asked, study)
+        before = self._ledger.study(one.key) if self._keep else None
+        if before is None or not before.stored:
+            return one
+        noted = self._ledger.get_meta(f"seen:{one.key}") or "{}"
+        return self._as_stored(one, study, before.subject, json.loads(noted).get("subject") or before.subject)
+
+    def _as_stored(self, one: Found, study: Study, subject: str, token: str) -> Found:
+        """Under the patient whose files were stored; files of others are held."""
+        for file in study.all():
+            if self._token(file) != token:
+                file.code = "mixed-patients"
+        known = self._ledger.original(one.key)
+        patient = Subject(
+            token=subject,
+            patient_id=known.patient_id if known else "",
+            issuer=known.issuer if known else "",
+            accession=known.accession if known else "",
+        )
+        return replace(one, subject=patient, mixed=False)
+
+    def _new(self, asked: Asked, study: Study) -> Found:
         patients = {self._token(file): file for file in study.all()}
         token, file = min(patients.items(), key=lambda one: one[0])
         number = min((file.look.accession for file in study.all() if file.look.accession), default="")
@@ -71,9 +102,7 @@ class FolderSurvey:
             asked=asked,
             study_uid=study.uid,
             key=self._keys.uid(study.uid),
-            subject=Subject(
-                token=token, patient_id=file.look.patient_id, issuer=file.look.issuer, accession=number
-            ),
+            subject=Subject(token=token, patient_id=file.look.patient_id, issuer=file.look.issuer, accession=number),
             match=Match(level=Level.STUDY, keys=keys),
             mixed=len(patients) > 1,
         )
@@ -124,16 +153,19 @@ class FolderTransport:
 
     def __init__(self, contents: Contents, keys: Keys, arrivals: ArrivalStore) -> None:
         self._contents, self._keys, self._arrivals = contents, keys, arrivals
+        #: "study key/instance key" of all that was handed over.
+        self.handed: set[str] = set()
 
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         """See ``ports.Transport``; the sink is a study's own."""
         code = ""
         for file in self._wanted(wanted):
-            received = self._received(file)
+            received = received_of(file, self._keys, self._arrivals)
             if isinstance(received, str):
                 code = received
             else:
-                cast(StudySink, sink).take(received)
+                self.handed.add(f"{self._keys.uid(file.look.study)}/{received.key}")
+                cast("StudySink", sink).take(received)
         return Tally(code=code)
 
     def _wanted(self, wanted: Wanted) -> Iterator[File]:
@@ -141,37 +173,37 @@ class FolderTransport:
         names = wanted.instances or tuple(study.files)
         return (study.files[name][0] for name in names if name in study.files)
 
-    def _received(self, file: File) -> Received | str:
-        """An open file that is still what it was, or a reason code."""
-        try:
-            fd = file.open()
-        except FileNotFoundError:
-            return "file-gone"
-        except OSError:
-            return "unreadable"
-        status = os.fstat(fd)
-        if (status.st_size, status.st_mtime_ns) != file.stamp and not _looked_again(file):
-            os.close(fd)
-            return "file-changed"
-        seen = file.look
-        head = Head(framing=seen.framing, transfer_syntax=seen.transfer_syntax)
-        return Received(
-            key=self._keys.uid(seen.instance),
-            series=self._keys.uid(seen.series),
-            sop_class=seen.sop_class,
-            arrival=self._arrivals.adopt(head, fd, file.size),
-            modality=seen.modality,
-            series_description=seen.series_description,
-            code=file.code,
-            unchanged=file.stamp,
-        )
-
     def ping(self) -> Ping:
         """A folder is there or it is not."""
         return Ping(service="folder", address="", seconds=0.0)
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def received_of(file: File, keys: Keys, arrivals: ArrivalStore) -> Received | str:
+    """An open file that is still what it was, or a reason code."""
+    try:
+        fd = file.open()
+    except FileNotFoundError:
+        return "file-gone"
+    except OSError:
+        return "unreadable"
+    status = os.fstat(fd)
+    if (status.st_size, status.st_mtime_ns) != file.stamp and not _looked_again(file):
+        os.close(fd)
+        return "file-changed"
+    seen = file.look
+    return Received(
+        key=keys.uid(seen.instance),
+        series=keys.uid(seen.series),
+        sop_class=seen.sop_class,
+        arrival=arrivals.adopt(Head(framing=seen.framing, transfer_syntax=seen.transfer_syntax), fd, file.size),
+        modality=seen.modality,
+        series_description=seen.series_description,
+        code=file.code,
+        unchanged=file.stamp,
+    )
 
 
 def _looked_again(file: File) -> bool:

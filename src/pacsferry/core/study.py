@@ -67,7 +67,7 @@ class Pacing(Protocol):
 class Means:
     """What every study of a run shares. ``how`` is a digest of all that decides whether something is held.
 
-    ``concluded`` gets each study's result while the study is still leased.
+    ``concluded`` gets each study's result while the study is still leased (of an objection nothing is leased).
     """
 
     run: str

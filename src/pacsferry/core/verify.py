@@ -136,7 +136,7 @@ def sweep_staging(images: Path) -> int:
     if staging.is_symlink() or not staging.is_dir():
         return 0
     try:
-        gone = [entry for entry in os.scandir(staging) if _left_behind(entry)]
+        gone = [entry for entry in os.scandir(staging) if left_behind(entry)]
         for entry in gone:
             Path(entry.path).unlink()
     except FileNotFoundError:  # another process sweeps too
@@ -146,7 +146,8 @@ def sweep_staging(images: Path) -> int:
     return len(gone)
 
 
-def _left_behind(entry: os.DirEntry[str]) -> bool:
+def left_behind(entry: os.DirEntry[str]) -> bool:
+    """Whether a file whose name begins with ``Owner.tag`` is of a process that is gone."""
     if entry.is_dir(follow_symlinks=False):
         return False
     match = _TAG.fullmatch(entry.name)
