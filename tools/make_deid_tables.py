@@ -3,9 +3,9 @@
 
     python tools/make_deid_tables.py FOLDER
 
-FOLDER holds ps315_e1-1_*.json, iod_attribute_types_for_compound_actions.json and ps36_vr_newer_than_pydicom.json. VRs
-and keywords come from pydicom's dictionary. The tables that people write (technical, hazards, roles, schemes) are not
-touched.
+FOLDER holds ps315_e1-1_*.json, ps315_e3.10-1_*.json, iod_attribute_types_for_compound_actions.json and
+ps36_vr_newer_than_pydicom.json. VRs and keywords come from pydicom's dictionary. The tables that people write
+(technical, hazards, roles, schemes) are not touched.
 """
 
 from __future__ import annotations
@@ -102,6 +102,18 @@ def types(folder: Path) -> list[str]:
     ]
 
 
+def private(folder: Path) -> list[str]:
+    """Creator with tag, VR, greatest number of values and meaning, per row of E.3.10-1."""
+    rows = json.loads(next(folder.glob("ps315_e3.10-1_*.json")).read_text())["rows"]
+    found = {}
+    for row in rows:
+        group, number = str(row["tag"]).strip("()").upper().replace("XX", "").split(",")
+        vr = {"OW/OB": "OW", "": "UN"}.get(row["vr"], row["vr"])
+        key = f"{row['private_creator']}({group},xx{number})"
+        found[key] = "\t".join((key, vr, _most(row["vm"]), " ".join(row["meaning"].split())))
+    return [found[key] for key in sorted(found)]
+
+
 def pixels() -> list[str]:
     """Classes that have pixel data: without any, an object of these was cut off."""
     return [
@@ -121,6 +133,7 @@ def main() -> None:
         "patterns": patterns(folder),
         "types": types(folder),
         "pixels": pixels(),
+        "private": private(folder),
     }
     for name, rows in tables.items():
         (OUT / f"{name}.tsv").write_text(head + "\n".join(rows) + "\n", encoding="utf-8")

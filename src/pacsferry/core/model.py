@@ -201,13 +201,15 @@ class Keys(Protocol):
 class Source:
     """One object as it arrived, and what is known of it: identified, untrusted, only inside a worker.
 
-    ``pseudonym`` replaces PatientID and PatientName. ``data`` is the mapped arrival.
+    ``pseudonym`` replaces PatientID and PatientName. ``data`` is the mapped arrival. ``shift_days`` is the patient's
+    shift where a mapping gives one; else the secret does.
     """
 
     head: Head
     data: memoryview = field(repr=False)
     pseudonym: str
     keys: Keys = field(repr=False)
+    shift_days: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,13 +48,6 @@ def test_rule_1_every_depth_and_sequences_that_are_removed_or_kept():
     assert "StudyDescription" not in item
 
 
-def test_rule_2_options_are_refused_until_they_are_built():
-    from pacsferry.plugins.deid.settings import Ps315Settings
-
-    with pytest.raises(ValueError, match="retain-uids.*not yet supported"):
-        Ps315Settings(options=("retain-uids",))
-
-
 @pytest.mark.parametrize(
     ("action", "kind", "expected"),
     [

@@ -25,14 +25,20 @@ def recognised(value: str) -> bool:
 @lru_cache(maxsize=256)
 def text_element(ours: str, earlier: tuple[str, ...]) -> bytes:
     """DeidentificationMethod (0012,0063): the earlier values that are recognised, then ours."""
-    kept = [value for value in earlier if value and value != ours and recognised(value)]
+    own = ours.split("\\")
+    kept = [value for value in earlier if value and value not in own and recognised(value)]
     return element(METHOD, b"LO", "\\".join([*kept, ours]).encode("ascii"))
 
 
 @lru_cache(maxsize=256)
 def code_element(ours: tuple[str, ...], earlier: tuple[str, ...]) -> bytes:
-    """DeidentificationMethodCodeSequence (0012,0064): the earlier codes of CID 7050, then ours; our own meanings."""
+    """DeidentificationMethodCodeSequence (0012,0064): the earlier codes of CID 7050, then ours; our own meanings.
+
+    Empty where there is none: the sequence has to have an item (PS3.3 C.7.1.1).
+    """
     codes = dict.fromkeys([*(code for code in earlier if code in CID_7050), *ours])
+    if not codes:
+        return b""
     items = b"".join(_item(code) for code in codes)
     return head_of(CODE_SEQUENCE, b"SQ") + len(items).to_bytes(4, "little") + items
 

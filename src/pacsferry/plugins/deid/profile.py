@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 from pacsferry.core import charsets as text
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Facts, Source
 
-from . import filemeta, method, reference
-from .describe import sentences
-from .program import Op, Program, element, index
-from .rules import RuleSet, compile_basic
+from . import filemeta, method
+from .choose import Chooser, Chosen, Programs
+from .dates import Shifts
+from .describe import sentences, table
+from .program import Op, Program, element
+from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
 from .splice import Invalid, Splice
 from .subject import Subject, read
@@ -20,30 +23,15 @@ from .writer import Writer
 
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 _RELEASED = {Op.TEXT, Op.CODE, Op.NUMBER}
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
-class Ps315:
-    """Built from settings; safe to keep for a worker's life."""
+class Engine:
+    """Applies a rule set; safe to keep for a worker's life. ``Ps315`` and other profiles differ in their rules only."""
 
-    def __init__(self, settings: Ps315Settings | None = None) -> None:  # noqa: ARG002 - options come with later versions
-        self.rules: RuleSet = compile_basic()
-        self._index = index(self.rules)
-        self._programs: dict[tuple[str, bool], Program] = {}
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the compiled rules, the edition and the engine's version, in hex."""
-        return self.rules.digest
-
-    def describe(self) -> Iterable[str]:
-        """What is done to the data, in sentences."""
-        return sentences(self.rules)
-
-    def table(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Tag "(gggg,eeee)", keyword, VR, action and its source, for every element that has a rule."""
-        for rule in self.rules.rules:
-            yield f"({rule.tag >> 16:04X},{rule.tag & 0xFFFF:04X})", rule.keyword, rule.vr, rule.action, rule.source
-        yield from _PATTERNS
+    def __init__(self, rules: RuleSet, programs: Chooser | None = None) -> None:
+        self.rules = rules
+        self._programs: Chooser = programs or Programs(rules)
 
     def apply(self, source: Source) -> Draft:
         """De-identify one object. Raises ``HeldError`` and nothing else."""
@@ -57,53 +45,70 @@ class Ps315:
         return draft
 
     def _apply(self, source: Source) -> Draft:
-        subject = read(source, self.rules.limits)
-        top = self._program_for(subject)
+        subject = read(source, self.rules.limits, private=self._programs.private)
+        chosen = self._programs.of(subject)
         try:
-            return self._draft(source, subject, top, strict=False)
-        except Invalid:
-            return self._draft(source, subject, top, strict=True)
+            return self._draft(source, subject, chosen, None)
+        except Invalid as err:
+            return self._draft(source, subject, chosen, err)
 
-    def _draft(self, source: Source, subject: Subject, top: Program, *, strict: bool) -> Draft:
+    def _draft(self, source: Source, subject: Subject, chosen: Chosen, again: Invalid | None) -> Draft:
         splice = Splice(
             subject.scanner,
-            top,
+            chosen.program,
             keys=source.keys,
             pseudonym=source.pseudonym.encode("ascii"),
             writer=Writer(),
             pixel_step=subject.put_pixels,
-            strict=strict,
+            strict=again is not None,
+            shift=lambda: self.shift(source, subject),
+            days=again.days if again is not None else frozenset(),
+            strangers=self._programs.strangers(subject, chosen),
         )
-        return _draft(source, self.rules, subject, splice, top)
+        return _draft(source, self.rules, subject, splice, chosen)
 
-    def _program_for(self, subject: Subject) -> Program:
-        """Steps depend on the class and on the sign of pixel values only."""
-        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed)
-        found = self._programs.get(key)
-        if found is None:
-            items = Program(self._index, key[0], nested=True, signed=key[1])
-            found = self._programs[key] = Program(self._index, key[0], nested=False, signed=key[1], items=items)
-        return found
-
-
-_PATTERNS = (
-    ("(gggg,eeee) with odd gggg", "", "", "X", "PS3.15 E.1-1: private"),
-    ("(50xx,xxxx)", "", "", "X", "PS3.15 E.1-1: curves"),
-    ("(60xx,xxxx)", "", "", "X", "PS3.15 E.1-1: overlays, whole planes"),
-    ("(0002,xxxx)", "", "", "W", "file meta information is made from scratch"),
-    ("(FFFA,FFFA)", "", "", "X", "digital signatures"),
-    ("(FFFC,FFFC)", "", "", "X", "padding"),
-    ("any other", "", "", "X", "not in PS3.6"),
-)
+    def shift(self, source: Source, subject: Subject) -> int:
+        """How many days the dates of the object's patient move: as a mapping says, else as the secret does."""
+        if source.shift_days is not None:
+            return source.shift_days
+        seen = subject.seen()
+        token = source.keys.subject(seen.patient_id, seen.issuer, seen.study_uid)
+        return (self.rules.shifts or Shifts()).of(source.keys, token)
 
 
-def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, top: Program) -> Draft:
+class Ps315:
+    """Built from settings; safe to keep for a worker's life."""
+
+    def __init__(self, settings: Ps315Settings | None = None) -> None:
+        self.rules: RuleSet = compile_rules((settings or Ps315Settings()).policy())
+        self._engine = Engine(self.rules)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the compiled rules, the edition and the engine's version, in hex."""
+        return self.rules.digest
+
+    def describe(self) -> Iterable[str]:
+        """What is done to the data, in sentences."""
+        return sentences(self.rules)
+
+    def table(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Tag "(gggg,eeee)", keyword, VR, action and its source, for every element that has a rule."""
+        return table(self.rules)
+
+    def apply(self, source: Source) -> Draft:
+        """De-identify one object. Raises ``HeldError`` and nothing else."""
+        return self._engine.apply(source)
+
+
+def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, chosen: Chosen) -> Draft:
     """Write the file into memory, with what layouts, gates and reports need to know of it."""
-    instance, study, series = (splice.uid(subject.uid(tag), name) for tag, name in _HIERARCHY.items())
+    top = chosen.program
+    instance, study, series = (_uid(subject, splice, top, tag) for tag in _HIERARCHY)
     writer = splice.writer
     writer.put_own(filemeta.beginning(subject.sop_class, instance, subject.out_syntax))
     charset = subject.charset if text.known(subject.raw(0x00080005)) else ("",)
-    ours = [*_ours(rules, subject, source.pseudonym, study), *subject.tables()]
+    ours = [*_ours(rules, subject, chosen, source.pseudonym, study), *subject.tables()]
     splice.run(subject.elements, subject.dialect, subject.charset, ours)
     parts, header = writer.parts()
     return Draft(
@@ -119,10 +124,10 @@ def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, top
             instance_uid=instance,
             sop_class=subject.sop_class,
             transfer_syntax=subject.out_syntax,
-            modality=_released(subject, top, 0x00080060),
-            study_date=_released(subject, top, 0x00080020),
-            study_description=_released(subject, top, 0x00081030),
-            series_description=_released(subject, top, 0x0008103E),
+            modality=_released(subject, splice, top, 0x00080060),
+            study_date=_released(subject, splice, top, 0x00080020),
+            study_description=_released(subject, splice, top, 0x00081030),
+            series_description=_released(subject, splice, top, 0x0008103E),
             series_number=subject.number(0x00200011),
             instance_number=subject.number(0x00200013),
         ),
@@ -134,21 +139,36 @@ def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, top
 _HIERARCHY = {_INSTANCE: "SOPInstanceUID", _STUDY: "StudyInstanceUID", _SERIES: "SeriesInstanceUID"}
 
 
-def _released(subject: Subject, top: Program, tag: int) -> str:
-    """A value that goes out as it came, else nothing."""
+def _uid(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
+    """A UID of the hierarchy as it goes out: a new one, or the same where UIDs are retained."""
+    original, step = subject.uid(tag), top[tag]
+    if step is not None and step.op is Op.STRUCTURAL and _UID.fullmatch(original):
+        return original
+    return splice.uid(original, _HIERARCHY[tag])
+
+
+def _released(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
+    """A value that goes out, as it does so; else nothing."""
     step = top[tag]
-    return subject.text(tag) if step is not None and step.op in _RELEASED else ""
+    if step is None:
+        return ""
+    if step.op is Op.DATE:
+        return (splice.moved(step.vr.decode(), subject.raw(tag).strip(b" \0"), step) or b"").decode("ascii")
+    return subject.text(tag) if step.op in _RELEASED else ""
 
 
-def _ours(rules: RuleSet, subject: Subject, pseudonym: str, study: str) -> list[tuple[int, bytes]]:
+def _ours(rules: RuleSet, subject: Subject, chosen: Chosen, pseudonym: str, study: str) -> list[tuple[int, bytes]]:
     """The elements that are written whatever the object had, in order of their tags."""
-    study_id = hashlib.sha256(study.encode("ascii")).hexdigest()[:8]
-    return [
+    written = [
         (0x00100010, element(0x00100010, b"PN", pseudonym.encode("ascii"))),
         (0x00100020, element(0x00100020, b"LO", pseudonym.encode("ascii"))),
         (0x00120062, element(0x00120062, b"CS", b"YES")),
-        (method.METHOD, method.text_element(rules.method, subject.earlier_methods())),
-        (method.CODE_SEQUENCE, method.code_element(rules.codes, subject.earlier_codes())),
-        (0x00200010, element(0x00200010, b"SH", study_id.encode("ascii"))),
-        (0x00280303, element(0x00280303, b"CS", rules.temporal.encode("ascii"))),
+        (method.METHOD, method.text_element(chosen.method, subject.earlier_methods())),
     ]
+    if codes := method.code_element(chosen.codes, subject.earlier_codes()):
+        written.append((method.CODE_SEQUENCE, codes))
+    study_id_rule = chosen.program.rule(0x00200010)
+    if study_id_rule is not None and study_id_rule.action == "H":
+        study_id = hashlib.sha256(study.encode("ascii")).hexdigest()[:8]
+        written.append((0x00200010, element(0x00200010, b"SH", study_id.encode("ascii"))))
+    return [*written, (0x00280303, element(0x00280303, b"CS", rules.temporal.encode("ascii")))]

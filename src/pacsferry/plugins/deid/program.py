@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pacsferry.core.encoding import LONG_VRS, UNDEFINED
 
 from . import reference
-from .rules import TEXT_VRS, Rule, RuleSet, resolve, type_of
+from .rules import TEMPORAL_VRS, TEXT_VRS, WRITTEN, Rule, RuleSet, resolve, type_of
 
 
 class Op(enum.IntEnum):
@@ -30,6 +30,8 @@ class Op(enum.IntEnum):
     DUMMIES = 11
     PSEUDONYM = 12
     PIXELS = 13
+    DATE = 14
+    AGE = 15
 
 
 #: The last operation that may copy.
@@ -40,7 +42,8 @@ class Step(NamedTuple):
     """One operation. ``head`` is the element's header up to its length, ``fixed`` the whole element if it is constant.
 
     ``needle`` names the keyword under which an original value is looked for in the output; ``unit`` is the size in
-    bytes of one value of a binary VR, ``most`` of all that PS3.6 allows.
+    bytes of one value of a binary VR, ``most`` of all that PS3.6 allows. ``spare`` is the element that is written where
+    a value cannot be kept ("" for none), ``moves`` whether a date is moved by the patient's shift.
     """
 
     op: Op
@@ -51,6 +54,8 @@ class Step(NamedTuple):
     unit: int
     most: int
     fixed_text: int
+    spare: bytes = b""
+    moves: bool = False
 
 
 UNITS = {
@@ -89,6 +94,8 @@ _LIKE = (
     frozenset({b"FL", b"OF"}),
     frozenset({b"FD", b"OD"}),
 )
+#: TimezoneOffsetFromUTC is of dates, though its VR is SH.
+_ZONE = 0x00080201
 PIXEL_TAGS = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}
 
 DUMMY_WORD = b"REMOVED"
@@ -160,6 +167,11 @@ class Program(dict[int, "Step | None"]):
         self._here = self._paths.get(path, {}) if path else {}
         self._below: dict[int, Program] = {}
 
+    @property
+    def path(self) -> tuple[int, ...]:
+        """The sequences that lead here, where rules name this path; else ()."""
+        return self._path
+
     def within(self, tag: int) -> Program:
         """The program for the items of a sequence: one of its own where rules name its path, else that of any item."""
         if self._items is None:
@@ -170,7 +182,7 @@ class Program(dict[int, "Step | None"]):
             found = self._items
             if path in self._paths:
                 found = Program(
-                    self._rules,
+                    self._items._rules,
                     self._class,
                     nested=True,
                     signed=self._sign,
@@ -182,17 +194,22 @@ class Program(dict[int, "Step | None"]):
         return found
 
     def __missing__(self, tag: int) -> Step | None:
-        rule = self._here.get(tag) or self._rules.get(tag)
+        rule = self.rule(tag)
         # Nothing is remembered of tags without a rule: there may be as many as the sender likes.
         if rule is None:
             return None
-        step = self[tag] = self._step(rule)
+        step = self[tag] = self.step(rule)
         return step
+
+    def rule(self, tag: int) -> Rule | None:
+        """The rule that holds for a tag here, None where nothing names it."""
+        return self._here.get(tag) or self._rules.get(tag)
 
     def _vr(self, vr: str) -> bytes:
         return {"XS": self._signed, "OX": b"OW"}.get(vr, vr.encode())
 
-    def _step(self, rule: Rule) -> Step:
+    def step(self, rule: Rule) -> Step:
+        """What the engine does by a rule."""
         vr = self._vr(rule.vr)
         op, fixed, text = self._op(rule, vr)
         return Step(
@@ -204,28 +221,35 @@ class Program(dict[int, "Step | None"]):
             unit=UNITS.get(vr, 1),
             most=_most(rule, vr),
             fixed_text=text,
+            spare=self._spare(rule, vr) if op in {Op.DATE, Op.AGE} else b"",
+            moves=rule.action == "S",
         )
+
+    def _spare(self, rule: Rule, vr: bytes) -> bytes:
+        """What stands for a date or age that is none: nothing, an empty element or a dummy, as without the option."""
+        action = self._resolved(rule.spare, rule.tag)
+        return element(rule.tag, vr, _dummy(rule.vr, vr) if action == "D" else b"") if action in {"Z", "D"} else b""
 
     def _op(self, rule: Rule, vr: bytes) -> tuple[Op, bytes, int]:
         """Operation, constant element, and how many bytes at its end are text."""
-        action = self._action(rule)
-        if action in {"Z", "D"} and (action, vr) != ("D", b"SQ"):
-            value = DUMMIES.get(rule.vr, bytes(UNITS.get(vr, 0))) if action == "D" else b""
+        action = self._resolved(rule.action, rule.tag)
+        if action in {"Z", "D", "V"} and (action, vr) != ("D", b"SQ"):
+            value = {"Z": b"", "V": rule.value.encode("ascii")}.get(action, _dummy(rule.vr, vr))
             return Op.FIXED, element(rule.tag, vr, value), len(padded(value, vr)) if vr in STRINGS else 0
         return self._plain(action, rule, vr), b"", 0
 
     def _plain(self, action: str, rule: Rule, vr: bytes) -> Op:
         if action == "K":
             return self._keep(rule, vr)
-        if action == "P" and self._nested:
+        if action == "S":
+            return Op.DATE
+        if action == "P" and (self._nested or rule.tag not in WRITTEN):
             return Op.PSEUDONYM
         return {"U*": Op.ENTER, "U": Op.REMAP, "D": Op.DUMMIES}.get(action) or self._drop(rule)
 
-    def _action(self, rule: Rule) -> str:
+    def _resolved(self, action: str, tag: int) -> str:
         """Compound actions by the type in the IOD; where types are not known, below the top level, what stays valid."""
-        if "/" not in rule.action:
-            return rule.action
-        return resolve(rule.action, None if self._nested else type_of(rule.tag, self._class))
+        return resolve(action, None if self._nested else type_of(tag, self._class)) if "/" in action else action
 
     def _drop(self, rule: Rule) -> Op:
         looked_at = rule.vr in {"PN", "SQ"} or rule.tag in reference.needles()
@@ -237,13 +261,19 @@ class Program(dict[int, "Step | None"]):
             return Op.DROP if self._nested else Op.PIXELS
         if vr == b"SQ":
             return Op.ENTER
+        if rule.vr in TEMPORAL_VRS or rule.tag == _ZONE:
+            return Op.DATE
         if rule.vr in TEXT_VRS:
             if rule.where != "any" and not self._nested:
                 return Op.DROP
             return Op.CODED if rule.where == "code" else Op.TEXT
-        return {"CS": Op.CODE, "AS": Op.CODE, "DS": Op.NUMBER, "IS": Op.NUMBER, "UI": Op.STRUCTURAL}.get(
+        return {"CS": Op.CODE, "AS": Op.AGE, "DS": Op.NUMBER, "IS": Op.NUMBER, "UI": Op.STRUCTURAL}.get(
             rule.vr, Op.BYTES
         )
+
+
+def _dummy(vr: str, written: bytes) -> bytes:
+    return DUMMIES.get(vr, bytes(UNITS.get(written, 0)))
 
 
 def _most(rule: Rule, vr: bytes) -> int:

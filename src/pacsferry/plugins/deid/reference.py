@@ -33,6 +33,38 @@ def listed() -> Mapping[int, str]:
 
 
 @cache
+def options() -> Mapping[int, Mapping[str, str]]:
+    """Tag to column to letter: what the options of PS3.15 do to a listed element (table E.1-1)."""
+    rows = ((int(tag, 16), cells) for tag, _, cells, _ in _rows("listed") if cells)
+    return {tag: dict(cell.split("=", 1) for cell in cells.split(",")) for tag, cells in rows}
+
+
+@cache
+def private() -> Mapping[tuple[str, int, int], tuple[str, int, str]]:
+    """Creator, group and element within the block to VR, most values (0: any) and meaning (PS3.15 table E.3.10-1)."""
+    return {
+        (key[:-11], int(key[-10:-6], 16), int(key[-3:-1], 16)): (vr, int(most or 0), meaning)
+        for key, vr, most, meaning in _rows("private")
+    }
+
+
+@cache
+def overlays() -> Mapping[int, tuple[str, str, int, str]]:
+    """Tag to VR, keyword, most values and what Clean Graphics does, for each of the 16 overlay groups (PS3.5 7.6)."""
+    return {
+        (0x6000 + 2 * plane) << 16 | int(number, 16): (vr, keyword, int(most), action)
+        for plane in range(16)
+        for number, vr, most, action, keyword in _rows("overlays")
+    }
+
+
+@cache
+def known() -> Mapping[int, tuple[str, str, int]]:
+    """``elements``, and those of overlay planes."""
+    return {**elements(), **{tag: row[:3] for tag, row in overlays().items()}}
+
+
+@cache
 def additions() -> Mapping[int, tuple[str, str]]:
     """Tag to action and reason of what E.1-1 should list and does not."""
     return {int(tag, 16): (action, reason) for tag, action, _, reason in _rows("additions")}
@@ -42,6 +74,12 @@ def additions() -> Mapping[int, tuple[str, str]]:
 def technical() -> Mapping[int, tuple[str, str]]:
     """Tag to where and why a text element that E.1-1 does not list is kept."""
     return {int(tag, 16): (where, reason) for tag, where, _, reason in _rows("technical")}
+
+
+@cache
+def technical_removed() -> Mapping[int, str]:
+    """Tag to what leaves an object valid where technical text goes too; what is not here can be removed."""
+    return {int(tag, 16): action for tag, action, _, _ in _rows("technical_removed")}
 
 
 @cache
@@ -81,12 +119,18 @@ def method_words() -> frozenset[str]:
 
 
 @cache
-def sentences() -> tuple[str, ...]:
-    """What ``describe`` says; names in braces are filled in from the rules."""
-    return tuple(row[0] for row in _rows("sentences"))
+def sentences() -> tuple[tuple[str, str], ...]:
+    """When, and what, ``describe`` says; names in braces are filled in from the rules."""
+    return tuple((row[0], row[1]) for row in _rows("sentences"))
 
 
 @cache
 def encoders() -> tuple[str, ...]:
     """Comments in compressed frames that name the encoder only; "#" stands for a version number."""
     return tuple(row[0] for row in _rows("encoders"))
+
+
+@cache
+def required() -> Mapping[int, tuple[str, str]]:
+    """Tag to action and reason of text that E.1-1 does not list and that some kind of object cannot be without."""
+    return {int(tag, 16): (action, reason) for tag, action, _, reason in _rows("required")}

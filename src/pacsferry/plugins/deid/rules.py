@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from . import options as o
 from . import reference
+from .dates import STAND_INS, YEARS, Shifts
+from .policy import Policy, policy
+from .policy_rules import Override
 
 #: Grows with every change of the engine that changes what is written.
-ENGINE = 1
+ENGINE = 2
 
 TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
 
-#: What can be done to an element: the codes of E.1-1, and three of our own.
+#: What can be done to an element: the codes of E.1-1, and ours.
 ACTIONS = {
     "K": "kept; a sequence is entered and the same rules hold in it",
     "X": "removed",
@@ -25,6 +29,8 @@ ACTIONS = {
     "P": "replaced by the pseudonym",
     "H": "replaced by 8 hex digits of SHA-256 of the new study UID",
     "W": "written by us",
+    "S": "its date is moved by the patient's shift",
+    "V": "set to a value of the profile",
 }
 
 #: Elements of the top level that are written whether or not they were there (PS3.15 E.1.1, PS3.3 C.12.1.1.1).
@@ -70,7 +76,8 @@ class Limits:
 class Rule:
     """What is done to one element and why. ``where`` is any, item or code (see tables/technical.tsv).
 
-    ``most`` is the greatest number of values that PS3.6 allows, 0 for any number.
+    ``most`` is the greatest number of values that PS3.6 allows, 0 for any number. ``spare`` is done where a value that
+    should be kept or moved is not of its VR; ``value`` is what action V writes; ``option`` is whose action it is.
     """
 
     tag: int
@@ -80,11 +87,33 @@ class Rule:
     source: str
     where: str = "any"
     most: int = 0
+    spare: str = "X"
+    value: str = ""
+    option: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateRule:
+    """What is done to element ``number`` of the blocks of one creator in one group; VR "" where nobody says it."""
+
+    creator: str
+    group: int
+    number: int
+    vr: str
+    action: str
+    source: str
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """All rules of one de-identification. What has no rule (private, unknown, PS3.6 does not have it) is removed."""
+    """All rules of one de-identification. What has no rule (private, unknown, PS3.6 does not have it) is removed.
+
+    ``overrides`` are rules that hold in some objects or in some items only; ``spoiled`` says by index which claims
+    ("basic" or an option) each of them breaks. ``private`` are rules of private elements; ``strangers`` says what
+    becomes of private ("private") and unknown ("unknown") elements that no rule names: keep, clean or remove.
+    ``codes`` and ``method`` are those of an object that no override touches; see ``claims``.
+    """
 
     edition: str
     engine: int
@@ -94,6 +123,24 @@ class RuleSet:
     temporal: str
     digest: str
     limits: Limits = Limits()
+    policy: Policy = field(default_factory=Policy)
+    overrides: tuple[Override, ...] = ()
+    spoiled: tuple[frozenset[str], ...] = ()
+    broken: frozenset[str] = frozenset()
+    private: tuple[PrivateRule, ...] = ()
+    strangers: tuple[tuple[str, str], ...] = ()
+    shifts: Shifts | None = None
+
+    def spoils(self, override: Override) -> frozenset[str]:
+        """What cannot be claimed of an object that a rule of the profile touches: "basic" or options."""
+        return _spoils(override, self.policy)
+
+    def claims(self, active: Iterable[int] = ()) -> tuple[tuple[str, ...], str]:
+        """Codes of CID 7050 and DeidentificationMethod for an object in which these overrides are active."""
+        active = tuple(active)
+        broken = self.broken.union(*(self.spoiled[at] for at in active))
+        own = [one for one in self.policy.overrides if one.plain or one in map(self.overrides.__getitem__, active)]
+        return _claims(self.policy, broken, own=bool(own))
 
 
 #: How much an IOD demands of an attribute (PS3.5 7.4), and what an action leaves of it.
@@ -120,40 +167,78 @@ def type_of(tag: int, sop_class: str) -> str | None:
 
 def compile_basic() -> RuleSet:
     """The Basic profile."""
-    rules = tuple(_rule(tag, vr, keyword, most) for tag, (vr, keyword, most) in sorted(reference.elements().items()))
-    codes, method, temporal = ("113100",), f"PS3.15 {reference.EDITION} Basic Profile, pacsferry", "REMOVED"
+    return compile_rules(policy())
+
+
+def compile_rules(wanted: Policy) -> RuleSet:
+    """The rules of a policy. Equal policies give equal rules and digests."""
+    made = _with_overrides([_rule(tag, row, wanted) for tag, row in sorted(_elements(wanted).items())], wanted)
+    regions = tuple(_graphics(wanted))
+    overrides = (*regions, *(one for one in wanted.overrides if not one.plain))
+    spoiled = tuple(frozenset[str]() if one in regions else _spoils(one, wanted) for one in overrides)
+    plain = (_spoils(one, wanted) for one in wanted.overrides if one.plain)
+    broken = frozenset(o.yielded(wanted.options)).union(_kinds_break(wanted), *plain)
+    private = tuple(_safe(wanted))
+    codes, method = _claims(wanted, broken, own=any(one.plain for one in wanted.overrides))
+    temporal = _temporal(made, wanted)
+    strangers = tuple((kind, wanted.unlisted[kind]) for kind in ("private", "unknown"))
     digest = hashlib.sha256()
-    for line in _canonical(rules, codes, method, temporal):
+    for line in _canonical(made, codes, method, temporal, overrides, private, strangers, wanted.shifts):
         digest.update(line.encode() + b"\n")
     return RuleSet(
         edition=reference.EDITION,
         engine=ENGINE,
-        rules=rules,
+        rules=made,
         codes=codes,
         method=method,
         temporal=temporal,
         digest=digest.hexdigest(),
+        policy=wanted,
+        overrides=overrides,
+        spoiled=spoiled,
+        broken=broken,
+        private=private,
+        strangers=strangers,
+        shifts=wanted.shifts,
     )
 
 
 def _canonical(rules: tuple[Rule, ...], *rest: object) -> Iterator[str]:
     """Everything that decides what is written, line by line."""
     yield f"pacsferry deid {ENGINE} {reference.EDITION} {rest}"
-    yield from (f"{rule.tag:08X} {rule.vr} {rule.action} {rule.where} {rule.most}" for rule in rules)
+    for rule in rules:
+        yield f"{rule.tag:08X} {rule.vr} {rule.action} {rule.where} {rule.most} {rule.spare} {rule.value}"
     for uid, attributes in sorted(reference.types().items()):
         yield f"{uid} {sorted(attributes.items())}"
     for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), Limits.__slots__):
         yield repr(sorted(facts))
-    yield repr(Limits())
+    yield repr((Limits(), sorted(STAND_INS), YEARS))
 
 
-def _rule(tag: int, vr: str, keyword: str, most: int) -> Rule:
-    action, source, where = _decide(tag, vr)
-    return Rule(tag=tag, keyword=keyword, vr=vr, action=action, source=source, where=where, most=most)
+# --- one element
 
 
-def _decide(tag: int, vr: str) -> tuple[str, str, str]:
-    """Action, source and place of one element; the first table that knows it decides."""
+def _elements(wanted: Policy) -> Mapping[int, tuple[str, str, int]]:
+    """Overlay planes have rules where a rule of the profile names them; else they go as a whole."""
+    named = {tag for one in wanted.overrides for tag in one.tags}
+    return {**reference.elements(), **{tag: row for tag, row in reference.known().items() if tag in named}}
+
+
+def _rule(tag: int, row: tuple[str, str, int], wanted: Policy) -> Rule:
+    vr, keyword, most = row
+    action, source, where = _decide(tag, vr, wanted)
+    chosen = o.decide(reference.options().get(tag, {}), wanted.options)
+    if chosen is None or action == "W":
+        return Rule(tag=tag, keyword=keyword, vr=vr, action=action, source=source, where=where, most=most)
+    kept, option = chosen
+    if kept == "S" and vr == "OB":
+        kept = action  # a time stamp of bytes cannot be moved
+    source = f"PS3.15 E.1-1, {option}"
+    return Rule(tag=tag, keyword=keyword, vr=vr, action=kept, source=source, most=most, spare=action, option=option)
+
+
+def _decide(tag: int, vr: str, wanted: Policy) -> tuple[str, str, str]:
+    """Action, source and place of one element, options aside; the first table that knows it decides."""
     if tag in WRITTEN:
         return WRITTEN[tag][0], WRITTEN[tag][1], "any"
     if tag in reference.listed():
@@ -163,22 +248,131 @@ def _decide(tag: int, vr: str) -> tuple[str, str, str]:
     if tag in reference.additions():
         return reference.additions()[tag][0], f"added: {reference.additions()[tag][1]}", "any"
     if tag in reference.technical():
-        where, reason = reference.technical()[tag]
-        return "K", f"technical: {reason}", where
-    return *_by_vr(tag, vr), "any"
+        return _technical(tag, wanted)
+    overlay = tag in reference.overlays()
+    return ("X", _OVERLAYS, "any") if overlay else (*by_vr(tag, vr, wanted.unlisted), "any")
 
 
-def _by_vr(tag: int, vr: str) -> tuple[str, str]:
+_OVERLAYS = "PS3.15 E.1-1: overlays, whole planes"
+
+
+def _technical(tag: int, wanted: Policy) -> tuple[str, str, str]:
+    where, reason = reference.technical()[tag]
+    if wanted.unlisted["technical"] == "remove":
+        return reference.technical_removed().get(tag, "X"), "technical text is removed too", where
+    return "K", f"technical: {reason}", where
+
+
+def by_vr(tag: int, vr: str, unlisted: Mapping[str, str]) -> tuple[str, str]:
     """What becomes of an element that no table lists."""
-    if vr == "UI":
-        role = reference.roles().get(tag)
-        return ("K", f"names a {role}") if role else ("U", "unlisted UID")
-    if vr == "PN":
-        return "X", "unlisted person name"
-    if vr in TEXT_VRS:
-        return "X", "unlisted text"
-    if vr in TEMPORAL_VRS:
-        return "X", "unlisted date or time"
-    if vr in {"UN", "OB"}:
-        return "X", "unlisted bytes"
-    return "K", "unlisted sequence" if vr == "SQ" else "unlisted number, code or data"
+    kind = _KINDS.get(vr, "text" if vr in TEXT_VRS else "dates" if vr in TEMPORAL_VRS else "")
+    if kind == "uids" and (role := reference.roles().get(tag)):
+        return "K", f"names a {role}"
+    if not kind:
+        return "K", "unlisted sequence" if vr == "SQ" else "unlisted number, code or data"
+    what, actions = _UNLISTED[kind]
+    return actions[unlisted[kind]], f"unlisted {what}"
+
+
+_KINDS = {"UI": "uids", "PN": "pn", "UN": "unknown", "OB": "unknown"}
+_UNLISTED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "uids": ("UID", {"keep": "K", "clean": "U", "remove": "X"}),
+    "pn": ("person name", {"remove": "X"}),
+    "text": ("text", {"keep": "K", "remove": "X"}),
+    "dates": ("date or time", {"keep": "K", "clean": "S", "remove": "X"}),
+    "unknown": ("bytes", {"keep": "K", "remove": "X"}),
+}
+
+
+# --- rules of the profile
+
+
+def _with_overrides(rules: Iterable[Rule], wanted: Policy) -> tuple[Rule, ...]:
+    """The profile's own rules that hold everywhere, laid over the others; of several the last one counts."""
+    over = {tag: one for one in wanted.overrides if one.plain for tag in one.tags}
+    return tuple(overridden(rule, over[rule.tag]) if rule.tag in over else rule for rule in rules)
+
+
+def overridden(rule: Rule, override: Override) -> Rule:
+    """A rule with the action of an override; what it did before is done where a value cannot be kept."""
+    spare = rule.spare if rule.action in {"K", "S"} else rule.action
+    return replace(
+        rule,
+        action=override.letter,
+        source=f"rule {override.text} of the profile",
+        where="any",
+        spare="X" if spare in {"W", "P", "H"} else spare,
+        value=override.value,
+        option="",
+    )
+
+
+def _graphics(wanted: Policy) -> Iterator[Override]:
+    """Clean Graphics keeps overlay planes of type R, regions of interest; without their words (PS3.3 C.9.2)."""
+    if not wanted.has(o.GRAPHICS):
+        return
+    for tag, (_, keyword, _, action) in reference.overlays().items():
+        if action == "K":
+            kind = ((tag & 0xFFFF0000 | 0x40, ("R",)),)
+            yield Override(text=f"{keyword} of a region of interest", action="keep", tags=(tag,), when=kind)
+
+
+def _spoils(override: Override, wanted: Policy) -> frozenset[str]:
+    """What cannot be claimed of an object that a rule of the profile touches."""
+    found: set[str] = set()
+    if override.creator:
+        listed = (override.creator, override.group, override.number) in reference.private()
+        if override.action == "keep" and not (listed and wanted.has(o.PRIVATE)):
+            found.add(o.BASIC)
+        if override.action != "keep" and listed:
+            found.add(o.PRIVATE)
+    for tag in override.tags:
+        found |= _spoils_element(tag, override, wanted)
+    return frozenset(found)
+
+
+def _spoils_element(tag: int, override: Override, wanted: Policy) -> set[str]:
+    vr, keyword, most = reference.known()[tag]
+    before = _rule(tag, (vr, keyword, most), wanted)
+    letter = override.letter
+    if before.option:
+        return set() if letter == before.action else {before.option}
+    listed = tag in reference.listed() or tag in reference.overlays()
+    weaker = letter in {"K", "S"} and listed and before.action not in {"K", letter}
+    return {o.BASIC} if weaker else set()
+
+
+def _kinds_break(wanted: Policy) -> frozenset[str]:
+    """Private elements are a row of E.1-1; unknown ones may be private ones of somebody who did not know."""
+    return frozenset({o.BASIC} if "keep" in {wanted.unlisted["private"], wanted.unlisted["unknown"]} else ())
+
+
+def _safe(wanted: Policy) -> Iterator[PrivateRule]:
+    """Private elements that PS3.15 table E.3.10-1 calls safe."""
+    if wanted.unlisted["private"] == "remove":
+        return
+    for (creator, group, number), (vr, most, _) in sorted(reference.private().items()):
+        if vr == "UN":
+            continue  # the table does not say what it is
+        source = "PS3.15 E.3.10-1: safe private"
+        yield PrivateRule(creator=creator, group=group, number=number, vr=vr, action="K", source=source, most=most)
+
+
+# --- what is said of it
+
+
+def _claims(wanted: Policy, broken: frozenset[str], *, own: bool) -> tuple[tuple[str, ...], str]:
+    """Codes in order, and DeidentificationMethod: values of at most 64 characters (LO)."""
+    claimed = [name for name in (o.BASIC, *wanted.options) if name not in broken]
+    codes = tuple(sorted(o.CODES[name] for name in claimed))
+    said = [f"PS3.15 {reference.EDITION} Basic Profile{', with exceptions' if o.BASIC in broken else ''}, pacsferry"]
+    said += [f"option {name}{', with exceptions' if name in broken else ''}" for name in wanted.options]
+    said += ["rules of the site profile"] if own else []
+    return codes, "\\".join(said)
+
+
+def _temporal(rules: Iterable[Rule], wanted: Policy) -> str:
+    """(0028,0303) (PS3.3 C.7.1.1): what is the most that is left of any date."""
+    found = {rule.action for rule in rules if rule.vr in {"DA", "DT"}}
+    found |= {one.letter for one in wanted.overrides if set(one.vrs) & {"DA", "DT"}}
+    return "MODIFIED" if "S" in found else "UNMODIFIED" if "K" in found else "REMOVED"

@@ -29,10 +29,14 @@ _SHORT = {order: struct.Struct(order + "HH2sH").unpack_from for order in "<>"}
 
 
 class Scanner:
-    """Elements and items of one encoded data set. ``data`` is the data set alone."""
+    """Elements and items of one encoded data set. ``data`` is the data set alone.
 
-    def __init__(self, data: memoryview, limits: Limits) -> None:
+    ``private`` asks for private elements too, which are passed over where all of them go.
+    """
+
+    def __init__(self, data: memoryview, limits: Limits, *, private: bool = False) -> None:
         self.data = data
+        self._mask = 0 if private else 0x10000
         self._limits = limits
         self._count = 0
         self._ends: dict[Dialect, dict[int, int]] = {}
@@ -48,7 +52,7 @@ class Scanner:
         found: list[Element] = []
         last, ordered, private = -1, True, 0
         short, data = _SHORT[dialect.order], self.data
-        explicit = dialect.explicit
+        explicit, mask = dialect.explicit, self._mask
         while pos < end:
             if explicit and pos + 8 <= end:
                 group, number, vr, length = short(data, pos)
@@ -66,8 +70,8 @@ class Scanner:
             stop = self._end(value, end, IMPLICIT if vr == b"UN" else dialect) if undefined else value + length
             if stop > end:
                 malformed("an element is longer than what holds it")
-            if tag & 0x10000:
-                # Private elements (PS3.5 7.8.1) go whatever they are, so nobody needs to know of them.
+            if tag & mask:
+                # Private elements (PS3.5 7.8.1) that go whatever they are: nobody needs to know of them.
                 private += 1
             else:
                 ordered = ordered and tag > last

@@ -1,50 +1,112 @@
-"""The settings of ``ps3.15``: what a profile may say in [deidentify]; what comes later is refused by name."""
+"""The settings of ``ps3.15``: what a profile may say in [deidentify], as a policy; it refuses what contradicts."""
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from pacsferry.core.archive import Strict
 
+from .dates import Shifts
+from .options import LATER, MODIFIED_DATES
+from .options import OPTIONS as _TABLE
+from .policy import Policy, policy
+from .policy_rules import Override, parse
+
 #: Options of PS3.15 table E.1-1 as profiles name them.
-OPTIONS = (
-    "retain-safe-private",
-    "retain-uids",
-    "retain-device-identity",
-    "retain-institution-identity",
-    "retain-patient-characteristics",
-    "retain-longitudinal-full-dates",
-    "retain-longitudinal-modified-dates",
-    "clean-descriptors",
-    "clean-structured-content",
-    "clean-graphics",
-    "clean-pixel-data",
-    "clean-recognizable-visual-features",
-)
-#: Keys of [deidentify] that are known and not built yet.
-LATER = ("unlisted", "dates", "rule")
+OPTIONS = tuple(_TABLE)
+Wish = Literal["keep", "clean", "remove"]
+Days = Annotated[StrictInt, Field(ge=-36525, le=36525)]
+Condition = Annotated[str, Field(max_length=1024)]
+
+
+class Unlisted(Strict):
+    """What becomes of elements that no table lists, by kind; what is left out follows the options."""
+
+    text: Wish | None = Field(default=None, description="text: keep or remove (default)")
+    pn: Wish | None = Field(default=None, description="names of people: always removed")
+    dates: Wish | None = Field(default=None, description="dates and times: keep, clean (move) or remove")
+    uids: Wish | None = Field(default=None, description="UIDs: keep, clean (replace; default) or remove")
+    private: Wish | None = Field(default=None, description="private elements: keep, clean (known safe ones) or remove")
+    unknown: Wish | None = Field(
+        default=None, description="elements that PS3.6 does not have, and bytes: keep or remove"
+    )
+    technical: Wish | None = Field(default=None, description="reviewed technical text: keep (default) or remove")
+
+
+class Dates(Strict):
+    """How dates are moved: by one shift per patient, drawn with the project's secret."""
+
+    shift_days: tuple[Days, Days] = Field(default=(-365, -30), description="the least and the greatest shift, in days")
+    unit: Literal["weeks", "days"] = Field(default="weeks", description="whole weeks keep the day of the week")
+
+    @field_validator("shift_days")
+    @classmethod
+    def _ordered(cls, days: tuple[int, int]) -> tuple[int, int]:
+        if days[0] > days[1]:
+            raise ValueError("write the lesser number first, for example [-365, -30]")
+        return days
+
+    def shifts(self) -> Shifts:
+        """As the rules have it."""
+        return Shifts(low=self.shift_days[0], high=self.shift_days[1], unit=7 if self.unit == "weeks" else 1)
+
+
+class RuleTable(Strict):
+    """One [[deidentify.rule]]; of several for one element the last one that holds counts."""
+
+    element: str = Field(min_length=1, max_length=512, description="keyword, tag, path, or creator and tag")
+    action: str = Field(description="keep, remove, empty, dummy, uid, shift, pseudonym or set")
+    when: dict[str, Condition | Annotated[tuple[Condition, ...], Field(min_length=1)]] = Field(
+        default={}, description="values that elements of the object must have; * and ? stand for any text"
+    )
+    value: str | None = Field(default=None, max_length=1024, description="what action set writes")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        self.override()
+        return self
+
+    def override(self) -> Override:
+        """As the rules have it. Raises ``ValueError``."""
+        return parse(self.element, self.action, self.when, self.value)
 
 
 class Ps315Settings(Strict):
-    """The Basic profile of PS3.15 has nothing to set yet."""
+    """What a profile may say of the rules of PS3.15; nothing said is the Basic profile."""
 
-    options: tuple[str, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_of_later(cls, values: Any) -> Any:
-        for key in LATER:
-            if isinstance(values, dict) and key in values:
-                raise ValueError(f"deidentify.{key} is not yet supported; leave it out")
-        return values
+    not_yet: ClassVar = {}
+    options: tuple[str, ...] = Field(default=(), description=f"options of PS3.15 annex E: {', '.join(OPTIONS)}")
+    unlisted: Unlisted = Field(default=Unlisted(), description="what becomes of elements that no table lists")
+    dates: Dates | None = Field(default=None, description=f"how {MODIFIED_DATES} moves dates")
+    rule: tuple[RuleTable, ...] = Field(
+        default=(), description="rules of the profile's own, which stand over all others"
+    )
 
     @field_validator("options")
     @classmethod
-    def _no_options_yet(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+    def _known(cls, options: tuple[str, ...]) -> tuple[str, ...]:
         for option in options:
             if option not in OPTIONS:
-                raise ValueError(f"deidentify.options: no option named {option!r}; PS3.15 has {', '.join(OPTIONS)}")
-            raise ValueError(f"deidentify.options: {option!r} is not yet supported; leave it out")
+                near = difflib.get_close_matches(option, OPTIONS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"PS3.15 has {', '.join(OPTIONS)}"
+                raise ValueError(f"no option named {option!r}; {hint}")
+            if option in LATER:
+                raise ValueError(f"{option!r} is not yet supported; leave it out")
         return options
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        self.policy()
+        return self
+
+    def policy(self) -> Policy:
+        """Everything that was chosen, checked. Raises ``ValueError`` for what contradicts itself."""
+        return policy(
+            options=self.options,
+            unlisted=self.unlisted.model_dump(exclude_none=True),
+            shifts=self.dates.shifts() if self.dates is not None else None,
+            overrides=[one.override() for one in self.rule],
+        )

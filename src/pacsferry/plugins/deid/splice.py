@@ -12,8 +12,9 @@ from pacsferry.core import charsets as text
 from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
 from pacsferry.core.model import Keys
 
-from . import pixels, reference
+from . import dates, pixels, reference
 from .needles import Haul
+from .private import Strangers
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
 from .scan import Element, Scanner
 from .writer import Writer
@@ -30,11 +31,20 @@ _STRUCTURAL = "1.2.840.10008."
 BULK = 4096
 # Looking up a member of an enumeration takes longer than comparing it.
 _BYTES, _TEXT, _CODE, _NUMBER, _DROP = Op.BYTES, Op.TEXT, Op.CODE, Op.NUMBER, Op.DROP
-_CHARSET, _DESIGNATOR = 0x00080005, 0x00080102
+_CHARSET, _DESIGNATOR, _BIRTH = 0x00080005, 0x00080102, 0x00100030
+#: Days at which an age can be told: of study, series, acquisition and content.
+_DAYS = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023})
 
 
 class Invalid(Exception):
-    """A value that was passed on is not of its VR: do it again, looking at each."""
+    """A value that was passed on is not of its VR, or names a date that was moved: do it again, looking at each.
+
+    ``days`` are the days, of eight digits, that were moved.
+    """
+
+    def __init__(self, days: frozenset[bytes]) -> None:
+        super().__init__()
+        self.days = days
 
 
 class Splice:
@@ -50,7 +60,11 @@ class Splice:
         writer: Writer,
         pixel_step: Callable[[Element, Step, Writer], None],
         strict: bool,
+        shift: Callable[[], int] | None = None,
+        days: frozenset[bytes] = frozenset(),
+        strangers: Strangers | None = None,
     ) -> None:
+        """``shift`` gives the patient's shift in days; ``days`` and ``strict`` are for a second pass (``Invalid``)."""
         self._scanner, self._data = scanner, scanner.data
         self._top = top
         self._keys, self._pseudonym = keys, pseudonym
@@ -58,6 +72,10 @@ class Splice:
         self.haul = Haul()
         self._pixel_step = pixel_step
         self._strict = strict
+        self._shift, self._strangers = shift, strangers
+        self._shift_days: int | None = None
+        self._moved: set[bytes] = set()
+        self._tell = [form for day in sorted(days) for form in dates.written(day)]
         self._numbers: list[memoryview] = []
         self._codes: list[memoryview] = []
         self._ops: Mapping[Op, Callable[..., None]] = {
@@ -74,6 +92,8 @@ class Splice:
             Op.DUMMIES: self._enter,
             Op.PSEUDONYM: self._name,
             Op.PIXELS: self._pixels,
+            Op.DATE: self._date,
+            Op.AGE: self._age,
         }
 
     def run(
@@ -82,7 +102,14 @@ class Splice:
         """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
         self._level(elements, _Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
         if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
-            raise Invalid
+            raise Invalid(frozenset(self._moved))
+        if self._moved and not self._strict and self._told():
+            raise Invalid(frozenset(self._moved))
+
+    def _told(self) -> bool:
+        """Whether a day that was moved stands somewhere in the header as it was, and would tell the shift."""
+        header = b"".join(self.writer.chunks)
+        return any(form in header for day in self._moved for form in dates.written(day))
 
     def _level(  # noqa: C901, PLR0912 - one loop for every element of every object: calls would cost more than they explain
         self, elements: list[Element], here: _Context, ours: list[tuple[int, bytes]]
@@ -90,6 +117,7 @@ class Splice:
         """The hot loop: one look-up per element; what is canonical already only makes the present run longer."""
         data, writer, ops, program = self._data, self.writer, self._ops, here.program
         copies = here.dialect is EXPLICIT and not here.dummies
+        strangers, steps = self._strangers, None
         run_start = run_end = -1
         coming = iter(ours)
         next_tag, next_bytes = next(coming)
@@ -104,7 +132,12 @@ class Splice:
                     next_tag, next_bytes = next(coming)
             step = program[tag]
             if step is None:
-                continue
+                if strangers is None:
+                    continue
+                if steps is None:
+                    steps = strangers.steps(elements, here.dialect, here.depth, program)
+                if (step := steps.get(tag)) is None:
+                    continue
             op = step[0]
             if op <= LAST_COPY and copies and vr == step[1] and self._canonical(op, step, value, end):
                 if start != run_end:
@@ -133,7 +166,7 @@ class Splice:
         size = end - value
         if op is _BYTES:
             return size <= BULK and size <= step.most and not size % step.unit and not size & 1
-        if size & 1 or (size > 0xFFFE and step.vr not in LONG_VRS):
+        if size & 1 or self._tell or (size > 0xFFFE and step.vr not in LONG_VRS):
             return False
         if size:
             last = self._data[end - 1]
@@ -196,7 +229,11 @@ class Splice:
             return
         raw = self._value(one, step, here)
         if raw is not None:
-            self.writer.put_text(step.head, padded(raw, step.vr))
+            self.writer.put_text(step.head, padded(b"" if self._tells(raw) else raw, step.vr))
+
+    def _tells(self, raw: bytes) -> bool:
+        """Whether a value names a day that was moved."""
+        return any(form in raw for form in self._tell)
 
     def _dummy(self, step: Step) -> None:
         value = padded(DUMMIES[step.vr.decode()], step.vr)
@@ -204,11 +241,8 @@ class Splice:
         self.writer.put_own(element(_tag(step), step.vr, value), head=head)
 
     def _coded(self, one: Element, step: Step, here: _Context) -> None:
-        """A part of a code: kept where its scheme is published, a dummy elsewhere, removed where it is no code."""
-        designator = here.designator(self._data)
-        if designator is None:
-            return
-        if designator in reference.schemes():
+        """A part of a code: kept where its scheme is published, a dummy elsewhere, as codes cannot be without it."""
+        if here.designator(self._data) in reference.schemes():
             self._text(one, step, here)
         else:
             self._dummy(step)
@@ -217,23 +251,61 @@ class Splice:
         raw = self._value(one, step, here)
         if raw is None or (one[0] == _CHARSET and not text.known(raw)):
             return
-        self.writer.put_value(step.head, padded(raw, step.vr) if _CODES.fullmatch(raw) else b"")
+        good = _CODES.fullmatch(raw) and not self._tells(raw)
+        self.writer.put_value(step.head, padded(raw, step.vr) if good else b"")
 
     def _number(self, one: Element, step: Step, here: _Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
         good = _NUMBERS.fullmatch(raw) or _ODD_NUMBERS.fullmatch(raw)
-        self.writer.put_value(step.head, padded(raw, step.vr) if good else b"")
+        self.writer.put_value(step.head, padded(raw, step.vr) if good and not self._tells(raw) else b"")
 
     def _structural(self, one: Element, step: Step, here: _Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
-        if _UIDS.fullmatch(raw):
+        if _UIDS.fullmatch(raw) and not self._tells(raw):
             self.writer.put_value(step.head, padded(raw, step.vr))
         else:
             self._replaced(raw, step)
+
+    def moved(self, vr: str, raw: bytes, step: Step) -> bytes | None:
+        """A date, time or zone as it goes out; None where it cannot."""
+        if not step.moves or vr in {"TM", "SH"}:
+            return dates.moved(vr, raw, None)
+        if self._shift_days is None and self._shift is not None:
+            self._shift_days = self._shift()
+        return dates.moved(vr, raw, self._shift_days) if self._shift_days is not None else None
+
+    def _date(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        new = None if raw is None else self.moved(step.vr.decode(), raw.strip(b" \0"), step)
+        if new is None or (one[0] == _BIRTH and not here.depth and self._too_old(raw or b"", here)):
+            self._spare(step)
+            return
+        if step.moves and raw:
+            self._moved |= dates.days_of(step.vr.decode(), raw)
+        # A day that was moved is no copy: it may happen to be another one of the patient.
+        self.writer.put_own(element(one[0], step.vr, new), head=8)
+
+    def _too_old(self, born: bytes, here: _Context) -> bool:
+        """Whether a birth date tells that the patient is 90 or more; without a date of the study it might."""
+        values = {one[0]: bytes(self._data[one[3] : one[4]]) for one in here.elements if one[0] in _DAYS}
+        return all(dates.too_old(born, day) for day in values.values())
+
+    def _age(self, one: Element, step: Step, here: _Context) -> None:
+        raw = self._value(one, step, here)
+        new = None if raw is None else dates.age(raw)
+        if new is None:
+            self._spare(step)
+        else:
+            self.writer.put_value(step.head, padded(new, step.vr))
+
+    def _spare(self, step: Step) -> None:
+        """What stands for a value that cannot be kept."""
+        if step.spare:
+            self.writer.put_own(step.spare, head=8)
 
     def _remap(self, one: Element, step: Step, here: _Context) -> None:
         raw = self._value(one, step, here)

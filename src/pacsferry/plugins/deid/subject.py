@@ -58,6 +58,12 @@ class Subject:
     def text(self, tag: int) -> str:
         return text.decode(self.raw(tag), self.charset).strip(" \0")
 
+    def value(self, tag: int) -> str:
+        """A value of the top level as text, also of an unsigned 16 bit number, to compare it with a condition."""
+        found = self.by_tag.get(tag)
+        binary = found is not None and (reference.known().get(tag) or ("",))[0] in {"US", "XS"}
+        return str(self.short(tag)) if binary else self.text(tag)
+
     def short(self, tag: int) -> int:
         """An unsigned 16 bit value, 0 where it is not there."""
         raw = self.raw(tag)
@@ -198,8 +204,11 @@ class Subject:
             writer.put_bulk(padding)
 
 
-def read(source: Source, limits: Limits) -> Subject:
-    """Find the top level of an object. Raises ``HeldError`` for what is no sound object of a patient."""
+def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
+    """Find the top level of an object, with its private elements where asked.
+
+    Raises ``HeldError`` for what is no sound object of a patient.
+    """
     wrapped = unwrap(source.data, source.head.framing, source.head.transfer_syntax)
     if wrapped.sop_class == _DIRECTORY:
         raise HeldError("a media directory is no object of a patient", code="sop-class")
@@ -208,7 +217,7 @@ def read(source: Source, limits: Limits) -> Subject:
     if wrapped.transfer_syntax in DEFLATED:
         budget = min(limits.inflate_ratio * len(body), limits.inflate_bytes)
         body = memoryview(inflate(body, budget, whole=True))
-    scanner = Scanner(body, limits)
+    scanner = Scanner(body, limits, private=private)
     elements = scanner.elements(0, len(body), dialect, 0)
     by_tag = {element[0]: element for element in elements}
     subject = Subject(
