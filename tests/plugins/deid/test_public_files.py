@@ -1,10 +1,8 @@
-"""pydicom's own files: each is cleaned or held with a reason, never a crash, and no pixel changes."""
+"""Files of pydicom and pydicom-data: each is cleaned or held with a reason, never a crash, and no pixel changes."""
 
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -16,14 +14,10 @@ from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Outcome, Verdict
 from pacsferry.core.reasons import REASONS
 from pacsferry.plugins.gates.residual import ResidualIdentifiers
-from pacsferry.plugins.gates.sop_class import SopClass, handling
+from pacsferry.plugins.gates.sop_class import SopClass
 from support.cleaning import clean, whole
-from support.peers import missing
+from support.public import FILES
 
-FOLDER = Path(pydicom.__file__).parent / "data"
-FILES = sorted(
-    path for path in FOLDER.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc", ".json", ".txt", ".csv"}
-)
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 
@@ -62,27 +56,3 @@ def test_what_becomes_of_them_is_known():
         )
     assert results["allowed"] >= 25
     assert set(results) <= {"allowed", "malformed", "burned-in", "sop-class", "residual-identifier"}
-
-
-@pytest.mark.peers
-def test_dciodvfy_finds_nothing_new(tmp_path):
-    dciodvfy = shutil.which("dciodvfy")
-    if dciodvfy is None:
-        missing("dicom3tools")
-    checked = 0
-    for path in FILES:
-        result = judged(path)
-        if isinstance(result, str) or handling(result[0].facts.sop_class) not in {"plain", "declared"}:
-            continue
-        out = tmp_path / "out.dcm"
-        out.write_bytes(whole(result[0]))
-        new = _errors(str(dciodvfy), out) - _errors(str(dciodvfy), path)
-        assert not new, path.name
-        checked += 1
-    assert checked > 25
-
-
-def _errors(dciodvfy: str, path: Path) -> set[str]:
-    ran = subprocess.run([dciodvfy, str(path)], capture_output=True, text=True, errors="replace", check=False)
-    # What it says of a UID has the UID in it, and that has changed.
-    return {line.split(" <")[0] for line in (ran.stdout + ran.stderr).splitlines() if line.startswith("Error")}

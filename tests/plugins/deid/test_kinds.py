@@ -1,0 +1,92 @@
+"""dciodvfy finds no error in the output that was not in the input, for every kind of object, held or not."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from pacsferry.core.errors import HeldError
+from pacsferry.testing.kinds import KINDS
+from pacsferry.testing.samples import part10
+from support.cleaning import clean, cleaned, whole
+from support.peers import missing
+from support.public import FILES
+
+
+@pytest.fixture
+def errors(tmp_path):
+    found = shutil.which("dciodvfy")
+    if found is None:
+        missing("dicom3tools")
+    path = tmp_path / "object.dcm"
+
+    def run(data: bytes) -> set[str]:
+        path.write_bytes(data)
+        ran = subprocess.run([found, "-new", str(path)], capture_output=True, text=True, errors="replace", check=False)
+        lines = (ran.stdout + ran.stderr).splitlines()
+        # What it says of a value has the value in it, and that may have changed.
+        return {re.sub(r"= <.*|<[0-9.]+>", "", line) for line in lines if line.startswith("Error")}
+
+    return run
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_valid_object_stays_valid(kind, errors):
+    data = part10(KINDS[kind]())
+    assert errors(data) == set()
+    assert errors(whole(clean(data))) == set()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_file_of_others_gets_a_new_error(path, errors):
+    data = path.read_bytes()
+    try:
+        out = whole(clean(data))
+    except HeldError:
+        return
+    if b"1.2.840.10008.1.2.1.99" in data[:1000]:
+        return  # dciodvfy cannot read deflated objects
+    assert errors(out) <= errors(data)
+
+
+def test_structures_keep_their_shape_and_lose_their_names():
+    before, after = KINDS["RTSTRUCT"](), cleaned(part10(KINDS["RTSTRUCT"]()))
+    (roi,), (contour,), (seen,) = (
+        after.StructureSetROISequence,
+        after.ROIContourSequence,
+        after.RTROIObservationsSequence,
+    )
+    assert (roi.ROINumber, roi.ROIName, roi.ROIGenerationAlgorithm) == (1, "", "MANUAL")
+    assert contour.ContourSequence[0].ContourData == before.ROIContourSequence[0].ContourSequence[0].ContourData
+    assert seen.RTROIInterpretedType == "ORGAN"
+    assert "ROIDescription" not in roi
+    image = cleaned(part10(KINDS["CT"]()))
+    assert contour.ContourSequence[0].ContourImageSequence[0].ReferencedSOPInstanceUID == image.SOPInstanceUID
+    assert after.FrameOfReferenceUID == roi.ReferencedFrameOfReferenceUID == image.FrameOfReferenceUID
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_of_people_and_places_are_nowhere(kind):
+    out = whole(clean(part10(KINDS[kind]()))).lower()
+    for word in (b"lantern", b"mabel", b"larry", b"quay-0007", b"acc0007", b"brine", b"bowsprit", b"mizzen", b"40517"):
+        assert word not in out, word
+
+
+def test_the_required_text_of_an_object_becomes_a_dummy():
+    path = next(path for path in FILES if path.name == "liver_1frame.dcm")
+    (before,) = dcmread(path).SegmentSequence
+    (after,) = dcmread(io.BytesIO(whole(clean(path.read_bytes())))).SegmentSequence
+    assert (after.SegmentLabel, after.SegmentNumber) == ("REMOVED", before.SegmentNumber)
+
+
+def test_files_are_found():
+    assert len(FILES) > 150
+    assert all(isinstance(path, Path) for path in FILES)
