@@ -95,6 +95,12 @@ def test_rle_decodes_to_the_same_pixels():
     assert again.SOPInstanceUID == plain[0].SOPInstanceUID
 
 
+def test_a_mix_up_puts_two_patients_into_one_study():
+    study = samples.two_patients(samples.ct_study(slices=4, **SMALL), patient_id="B", patient_name="B^B")
+    assert [ds.PatientID for ds in study] == ["QUAY-0001", "B", "QUAY-0001", "B"]
+    assert len({ds.StudyInstanceUID for ds in study}) == 1
+
+
 def test_encapsulated_frames_need_not_decode():
     (ds,) = samples.ct_study(slices=1, **SMALL)
     made = samples.encapsulated(ds, [b"frame one", b"frame two!"])

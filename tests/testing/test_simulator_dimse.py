@@ -53,6 +53,7 @@ def test_it_echoes_and_writes_it_down(sim):
         ("ModalitiesInStudy", "MR", 2),
         ("StudyInstanceUID", [STUDY[0].StudyInstanceUID, OTHER[0].StudyInstanceUID], 2),
         ("StudyInstanceUID", "", 3),
+        ("AccessionNumber", "*", 3),
     ],
 )
 def test_study_keys_match_as_the_standard_says(sim, key, value, found):

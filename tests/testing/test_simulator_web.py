@@ -91,6 +91,7 @@ def test_every_level_and_included_fields(ask, sim):
 
 def test_what_is_not_there(ask):
     assert ask("/studies/1.2.3").status_code == 404
+    assert ask("/studies/*").status_code == 404
     assert ask("/nonsense").status_code == 404
 
 

@@ -110,3 +110,11 @@ def reheaded(
     if date:
         ds.StudyDate = date
     return meta(ds, ds.file_meta.TransferSyntaxUID)
+
+
+def two_patients(study: Iterable[Dataset], *, patient_id: str, patient_name: str) -> list[Dataset]:
+    """The same study as an archive may hold it after a mix-up: every second object is of another patient."""
+    mixed = [deepcopy(ds) for ds in study]
+    for ds in mixed[1::2]:
+        ds.PatientID, ds.PatientName = patient_id, patient_name
+    return mixed

@@ -12,7 +12,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from ._encodings import PACKAGED, encapsulated, implicit, loaded, packaged, reheaded, rle, transplant
+from ._encodings import PACKAGED, encapsulated, implicit, loaded, packaged, reheaded, rle, transplant, two_patients
 from ._multiframe import ENHANCED_MR, enhanced_mr
 from ._parts import ROOT, base, code, fill, geometry, meta, part10, phantom_slice, pixels, private_block, sequences, uid
 from ._tables import CT_IMAGE, MR_IMAGE
@@ -20,7 +20,7 @@ from ._tables import CT_IMAGE, MR_IMAGE
 __all__ = [
     "BASIC_TEXT_SR", "CT", "ENHANCED_MR", "MR", "PACKAGED", "ROOT", "SECONDARY_CAPTURE", "compressed_study",
     "ct_study", "demo_studies", "encapsulated", "implicit", "mr_study", "multi_frame", "packaged", "part10",
-    "reheaded", "report", "rle", "secondary_capture", "uid",
+    "reheaded", "report", "rle", "secondary_capture", "two_patients", "uid",
 ]  # fmt: skip
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"

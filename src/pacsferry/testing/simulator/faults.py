@@ -79,7 +79,12 @@ FAULTS: Final[Mapping[str, FaultKind]] = _table(
     _kind("late", "C-MOVE says success first and sends the images so many seconds later", ("c-move",), seconds=1.0),
     _kind("no-pending", "sends no pending responses", _DIMSE_RETRIEVE),
     _kind("silence", "goes silent in the nth instance and keeps the connection", _RETRIEVE, nth=1, after=0),
-    _kind("abort", "aborts in the nth instance: A-ABORT, or the HTTP body ends early", _RETRIEVE, nth=1),
+    _kind(
+        "abort",
+        "aborts at the nth instance: A-ABORT, or the HTTP connection ends in the middle of it",
+        _RETRIEVE,
+        nth=1,
+    ),
     _kind("reset", "resets the TCP connection in the nth instance", _RETRIEVE, nth=1, after=0),
     _kind("slow", "sends so many bytes per second", _RETRIEVE, rate=300_000),
     _kind("pause", "sends nothing for so many seconds before the nth instance", _RETRIEVE, nth=2, seconds=1.0),

@@ -26,10 +26,10 @@ def values(ds: Dataset, keyword: str) -> list[str]:
 
 def matches(ds: Dataset, keyword: str, wanted: str) -> bool:
     """Whether the element satisfies the key; an empty key matches everything."""
-    wanted = wanted.strip(" \0")
-    if wanted in ("", "*"):
+    wanted, vr = wanted.strip(" \0"), dictionary_VR(keyword)
+    if not wanted or (wanted == "*" and vr != "UI"):  # a UID is never matched by wildcard (PS3.4 C.2.2.2.4)
         return True
-    test = _test(dictionary_VR(keyword), wanted)
+    test = _test(vr, wanted)
     return any(test(value.strip(" \0")) for value in values(ds, keyword))
 
 
