@@ -264,7 +264,7 @@ def test_no_answer_is_lost_when_an_association_is_used_again(monkeypatch: pytest
             self._reactor_checkpoint.set()
 
     monkeypatch.setattr(Association, "__init__", init)
-    study = ct_study(slices=3, rows=16, columns=16)
+    study = ct_study(slices=12, rows=16, columns=16)
     with Simulator(study, ae_title="SIM") as sim:
         settings_ = {"name": "x", "dimse": {"host": sim.host, "port": sim.dimse_port, "ae_title": "SIM"}}
         finder = CFind(Archive.model_validate(settings_).with_quirks(Quirks()), FindSettings())
@@ -272,6 +272,6 @@ def test_no_answer_is_lost_when_an_association_is_used_again(monkeypatch: pytest
             "StudyInstanceUID": str(study[0].StudyInstanceUID),
             "SeriesInstanceUID": str(study[0].SeriesInstanceUID),
         }
-        answers = [len(list(finder.find(Query(level=Level.IMAGE, keys=keys)))) for _ in range(25)]
+        answers = [len(list(finder.find(Query(level=Level.IMAGE, keys=keys)))) for _ in range(120)]
         finder.close()
-    assert answers == [3] * 25
+    assert answers == [12] * 120
