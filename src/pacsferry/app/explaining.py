@@ -46,7 +46,7 @@ class Explained:
 
 
 def explain(path: Path, name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> Explained:
-    """Clean a file in memory and compare. Raises ``HeldError`` where rules hold it, ``ConfigError`` for what is no file.
+    """Clean a file in memory and compare. Raises ``HeldError`` where rules hold it, ``ConfigError`` where it is no file.
 
     UIDs, shift and pseudonym come from a secret that is made for this once and thrown away.
     """

@@ -52,6 +52,13 @@ def frame() -> tuple[Framed, ...]:
     return tuple(Framed(tag=_tags()[keyword], action=action, reason=reason) for keyword, action, reason in rows)
 
 
+@cache
+def sentences() -> tuple[tuple[str, str], ...]:
+    """When, and what, ``describe`` says; names in braces are filled in from the rules."""
+    rows = (line.split("\t") for line in _table("sentences").splitlines() if not line.startswith("#"))
+    return tuple((when, text) for when, text in rows)
+
+
 def listed(name: str) -> tuple[Kept, ...]:
     """The elements of a list: a shipped name, or ``file:PATH``. Raises ``ValueError`` that names the line."""
     if name in SHIPPED:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from pacsferry.core import charsets as text
 from pacsferry.core.errors import HeldError
@@ -12,8 +13,10 @@ from pacsferry.core.model import Draft, Facts, Source
 
 from . import filemeta, method
 from .choose import Chooser, Chosen, Programs
+from .conformance import statement
 from .dates import Shifts
 from .describe import sentences, table
+from .explain import Told, explained
 from .program import Op, Program, element
 from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
@@ -24,6 +27,7 @@ from .writer import Writer
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 _RELEASED = {Op.TEXT, Op.CODE, Op.NUMBER}
 _UID = re.compile(r"[0-9.]{1,64}")
+T = TypeVar("T")
 
 
 class Engine:
@@ -35,22 +39,32 @@ class Engine:
 
     def apply(self, source: Source) -> Draft:
         """De-identify one object. Raises ``HeldError`` and nothing else."""
+        return self._sure(source, lambda _subject, _chosen, draft: draft)
+
+    def explain(self, source: Source) -> tuple[Draft, tuple[Told, ...]]:
+        """The same, and what happens to each element. Raises ``HeldError`` and nothing else."""
+        limits = self.rules.limits
+        return self._sure(
+            source, lambda subject, chosen, draft: (draft, explained(subject, draft, chosen.program, limits))
+        )
+
+    def _sure(self, source: Source, use: Callable[[Subject, Chosen, Draft], T]) -> T:
+        """What ``use`` makes of a draft; whatever goes wrong holds the object."""
         try:
-            draft = self._apply(source)
+            return use(*self._apply(source))
         except HeldError:
             raise
         except Exception as err:
             message = f"the rules failed on the object ({type(err).__name__})"
             raise HeldError(message, code="deidentifier-failed") from None
-        return draft
 
-    def _apply(self, source: Source) -> Draft:
+    def _apply(self, source: Source) -> tuple[Subject, Chosen, Draft]:
         subject = read(source, self.rules.limits, private=self._programs.private)
         chosen = self._programs.of(subject)
         try:
-            return self._draft(source, subject, chosen, None)
+            return subject, chosen, self._draft(source, subject, chosen, None)
         except Invalid as err:
-            return self._draft(source, subject, chosen, err)
+            return subject, chosen, self._draft(source, subject, chosen, err)
 
     def _draft(self, source: Source, subject: Subject, chosen: Chosen, again: Invalid | None) -> Draft:
         splice = Splice(
@@ -96,9 +110,17 @@ class Ps315:
         """Tag "(gggg,eeee)", keyword, VR, action and its source, for every element that has a rule."""
         return table(self.rules)
 
+    def conformance(self, title: str) -> str:
+        """The conformance statement, in Markdown."""
+        return statement(self.rules, title=title)
+
     def apply(self, source: Source) -> Draft:
         """De-identify one object. Raises ``HeldError`` and nothing else."""
         return self._engine.apply(source)
+
+    def explain(self, source: Source) -> tuple[Draft, tuple[Told, ...]]:
+        """The same, and what happens to each element. Raises ``HeldError``."""
+        return self._engine.explain(source)
 
 
 def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, chosen: Chosen) -> Draft:

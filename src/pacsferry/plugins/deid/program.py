@@ -168,6 +168,11 @@ class Program(dict[int, "Step | None"]):
         self._below: dict[int, Program] = {}
 
     @property
+    def rules(self) -> Mapping[int, Rule]:
+        """What holds at every path that no rule names."""
+        return self._rules
+
+    @property
     def path(self) -> tuple[int, ...]:
         """The sequences that lead here, where rules name this path; else ()."""
         return self._path
@@ -182,7 +187,7 @@ class Program(dict[int, "Step | None"]):
             found = self._items
             if path in self._paths:
                 found = Program(
-                    self._items._rules,
+                    self._items.rules,
                     self._class,
                     nested=True,
                     signed=self._sign,

@@ -1,0 +1,151 @@
+"""The anonymization profile ``allowlist``: only what a list names survives; an object that would be a shell is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pacsferry.core.errors import HeldError
+from pacsferry.core.model import Draft, Source
+
+from . import reference
+from .allowlist import frame, sentences
+from .allowlist_rules import NEEDED, NOT_LISTED, PALETTE, Allowed, compile_allowlist
+from .allowlist_settings import AllowlistSettings
+from .choose import Chosen
+from .conformance import statement
+from .describe import table
+from .explain import Told
+from .profile import Engine
+from .program import PIXEL_TAGS, Program
+from .rules import TEMPORAL_VRS, TEXT_VRS, Rule
+from .subject import Subject
+
+_PHOTOMETRIC = 0x00280004
+
+
+class ListPrograms:
+    """Programs of a list: one for the top level, one for each path that it names, one that drops all else."""
+
+    #: Private elements are passed over.
+    private = False
+
+    def __init__(self, allowed: Allowed) -> None:
+        self._allowed = allowed
+        self._top = {rule.tag: rule for rule in allowed.top.rules}
+        self._elsewhere = {rule.tag: rule for rule in allowed.elsewhere}
+        self._paths = {path: {rule.tag: rule for rule in rules} for path, rules in allowed.paths}
+        self._made: dict[bool, Chosen] = {}
+
+    def of(self, subject: Subject) -> Chosen:
+        """The program for an object. Raises ``HeldError`` for one that the list would empty."""
+        _not_a_shell(subject, self._allowed.named)
+        found = self._made.get(subject.signed)
+        if found is None:
+            found = self._made[subject.signed] = self._make(signed=subject.signed)
+        return found
+
+    def strangers(self, _subject: Subject, _chosen: Chosen) -> None:
+        """Nothing survives without a rule."""
+
+    def _make(self, *, signed: bool) -> Chosen:
+        items = Program(self._elsewhere, "", nested=True, signed=signed)
+        top = Program(self._top, "", nested=False, signed=signed, items=items, paths=self._paths)
+        rules = self._allowed.top
+        return Chosen(program=top, codes=(), method=rules.method, private=MappingProxyType({}))
+
+
+def _not_a_shell(subject: Subject, named: frozenset[int]) -> None:
+    """Whether something is left that means what the object meant."""
+    if not any(tag in subject.by_tag for tag in PIXEL_TAGS):
+        raise HeldError("the object has no pixels, and a list would make an empty shell of it", code="sop-class")
+    for tag, what in NEEDED.items():
+        if tag in subject.by_tag and tag not in named:
+            raise HeldError(f"the list names nothing in the {what}", code="sop-class")
+    if subject.ascii(_PHOTOMETRIC) == "PALETTE COLOR" and not PALETTE & named:
+        raise HeldError("the list does not name the palette of the image", code="sop-class")
+
+
+class Allowlist:
+    """Built from settings; safe to keep for a worker's life."""
+
+    def __init__(self, settings: AllowlistSettings | None = None) -> None:
+        self._wanted = (settings or AllowlistSettings()).wanted()
+        self._allowed = compile_allowlist(self._wanted)
+        self.rules = self._allowed.top
+        self._engine = Engine(self.rules, ListPrograms(self._allowed))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the compiled list and the engine's version, in hex."""
+        return self._allowed.digest
+
+    def apply(self, source: Source) -> Draft:
+        """De-identify one object. Raises ``HeldError`` and nothing else."""
+        return self._engine.apply(source)
+
+    def explain(self, source: Source) -> tuple[Draft, tuple[Told, ...]]:
+        """The same, and what happens to each element. Raises ``HeldError``."""
+        return self._engine.explain(source)
+
+    def conformance(self, title: str) -> str:
+        """The conformance statement, in Markdown."""
+        return statement(self.rules, title=title, paths=self._allowed.paths)
+
+    def table(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Tag or path, keyword, VR, action and its source, for every element that has a rule."""
+        yield from table(self.rules)
+        for path, rules in self._allowed.paths:
+            for rule in rules:
+                yield "/".join(map(_tag, (*path, rule.tag))), rule.keyword, rule.vr, rule.action, rule.source
+
+    def describe(self) -> Iterable[str]:
+        """What is done to the data, in sentences."""
+        facts = self._facts()
+        return (text.format_map(facts) for when, text in sentences() if when == "always" or facts[when])
+
+    def _facts(self) -> Mapping[str, Any]:
+        rules, wanted = self.rules, self._wanted
+        nested = [rule for _, own in self._allowed.paths for rule in own if rule.vr != "SQ"]
+        listed = [rule for rule in rules.rules if rule.source.startswith("list ")]
+        framed = {one.tag for one in frame()} - {rule.tag for rule in listed}
+        shells = [what for tag, what in NEEDED.items() if tag not in self._allowed.named]
+        return {
+            "name": wanted.name,
+            "digest": self.digest[:12],
+            "top": len(wanted.kept[()]),
+            "nested": len(nested),
+            "sequences": len([path for path in wanted.kept if path]),
+            "framed": _names(rule for rule in rules.rules if rule.tag in framed and rule.action in {"K", "U"}),
+            "emptied": _names(rule for rule in rules.rules if rule.action == "Z"),
+            "shifts": _shifts(rules.shifts),
+            "unmoved": "" if rules.shifts else "yes",
+            "raw": _names(rule for rule in [*listed, *nested] if rule.tag in wanted.raw),
+            "text": _names(rule for rule in listed if _free(rule)),
+            "schemes": len(reference.schemes()),
+            "temporal": rules.temporal,
+            "method": rules.method,
+            "shells": ", or ".join(dict.fromkeys([*shells, *([] if PALETTE & self._allowed.named else ["a palette"])])),
+            "depth": rules.limits.depth,
+            "elements": rules.limits.elements,
+        }
+
+
+def _shifts(shifts: Any) -> str:
+    if shifts is None:
+        return ""
+    return f"{shifts.low} to {shifts.high} days" + ("" if shifts.unit == 1 else f" in steps of {shifts.unit}")
+
+
+def _free(rule: Rule) -> bool:
+    """Text in which anybody may have written anything."""
+    return rule.vr in TEXT_VRS - TEMPORAL_VRS and rule.action == "K" and rule.tag not in reference.technical()
+
+
+def _names(rules: Iterable[Rule]) -> str:
+    return ", ".join(dict.fromkeys(rule.keyword for rule in rules if rule.source != NOT_LISTED))
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
