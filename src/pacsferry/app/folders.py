@@ -169,7 +169,7 @@ class _Job:
     def go(self) -> Deidentified:
         quiet()
         ledger = self._work.ledger
-        run = ledger.start_run("deidentify", details={"in_place": self._in_place})
+        run = ledger.start_run("deidentify", details={"mode": "in-place" if self._in_place else "copy"})
         asked = Asked(ordinal=1, typed=None, query=Query(level=Level.STUDY))
         try:
             outcome = self._run(run, asked)
