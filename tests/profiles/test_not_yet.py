@@ -142,8 +142,6 @@ def test_select_wants_what_it_says(tmp_path: Path) -> None:
         ("archive.dimse.user_identity.use", '[archive.dimse]\nuser_identity = { use = "username", username = "me" }'),
         ("archive.dicomweb.auth.use", '[archive.dicomweb]\nauth = { use = "basic", username = "me" }'),
         ("archive.dicomweb.auth.use", '[archive.dicomweb]\nauth = { use = "mtls", cert = "file:c.pem" }'),
-        ("deidentify.use", '[deidentify]\nuse = "research"'),
-        ("deidentify.use", '[deidentify]\nuse = "basic"'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "mapping"\nfile = "ids.csv"'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "de-id-service"'),
         ("layout.use", '[layout]\nuse = "subjects"'),

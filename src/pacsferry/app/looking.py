@@ -12,7 +12,7 @@ from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
 from pacsferry.core.ledger_chain import ChainReport
 from pacsferry.core.ledger_model import StudyState
-from pacsferry.core.model import Level, Match, Ping, Query
+from pacsferry.core.model import Level, Match, Ping, Query, Status
 from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.query import Asked, agrees
 from pacsferry.core.redact import quiet
@@ -21,7 +21,7 @@ from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
 from pacsferry.profiles.model import Choice
 
-from .opening import existing_project, ledger_of, plugins, site, wired
+from .opening import BASE, VARIABLE, existing_project, ledger_of, plugins, set_preset, site, wired
 from .wiring import FINDERS, part
 from .wiring import problems as profile_problems
 
@@ -269,6 +269,7 @@ class ProjectStatus:
     outliers: Outliers
     problems: tuple[Problem, ...]
     unfinished: int
+    not_found: int
     images: Path
     exit_code: int
 
@@ -277,7 +278,7 @@ def status(
     project: str, accession: str | None = None, *, site_name: str | None = None, sets: Sequence[str] = ()
 ) -> ProjectStatus:
     """What is there, what is incomplete or held, why, and what to do. An unknown accession is an error."""
-    from .loading import unfinished_count
+    from .loading import unfinished_statuses
 
     there = existing_project(project, site_name, sets)
     with ledger_of(there) as ledger:
@@ -285,7 +286,7 @@ def status(
         if accession is not None and not states:
             raise ConfigError("the project has no study of this accession number", hint=f"`pacsferry status {project}`")
         found = problems(states)
-        left = unfinished_count(ledger) if accession is None else 0
+        left = unfinished_statuses(ledger) if accession is None else []
     return ProjectStatus(
         project=project,
         studies=tuple(states),
@@ -293,7 +294,8 @@ def status(
         counts=counts(states),
         outliers=outliers(states),
         problems=tuple(found),
-        unfinished=left,
+        unfinished=len(left),
+        not_found=left.count(Status.NOT_FOUND),
         images=there.images,
         exit_code=5 if found or left else 0,
     )
@@ -375,20 +377,23 @@ def verify_files(
         return report
 
 
-def describe(name: str | None, sets: Sequence[str] = ()) -> tuple[str, ...]:
-    """What will be done to the data, in sentences; of the profile, else of the Basic profile."""
-    return tuple(_deidentifier(name, sets).describe())
+def describe(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[str, ...]:
+    """What will be done to the data, in sentences; of the preset, of the profile, else of the Basic profile."""
+    return tuple(_deidentifier(name, sets, preset).describe())
 
 
-def describe_table(name: str | None, sets: Sequence[str] = ()) -> tuple[Any, ...]:
+def describe_table(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[Any, ...]:
     """Every rule, where the anonymization profile can list them. Raises ``ConfigError``."""
-    deidentifier = _deidentifier(name, sets)
+    deidentifier = _deidentifier(name, sets, preset)
     if not hasattr(deidentifier, "table"):
         raise ConfigError("this anonymization profile has no table", hint="leave --table out")
     return tuple(deidentifier.table())
 
 
-def _deidentifier(name: str | None, sets: Sequence[str]) -> Any:
-    chosen = name or os.environ.get("PACSFERRY_SITE") or "research-base"
+def _deidentifier(name: str | None, sets: Sequence[str], preset: str | None) -> Any:
+    if name and preset:
+        raise ConfigError("--preset and --site exclude each other", hint="give one of them")
+    chosen = name or (os.environ.get(VARIABLE) if preset is None else None) or BASE
+    sets = sets if preset is None else (set_preset(preset), *sets)
     resolved = site(chosen, sets, need_archive=False)
     return part(plugins(), "anonymization profile", resolved.profile.deidentify, "deidentify").build()

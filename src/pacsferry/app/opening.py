@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +23,7 @@ from pacsferry.core.project import (
     refuse_lost_ledger,
 )
 from pacsferry.core.registry import Registry
+from pacsferry.profiles import presets
 from pacsferry.profiles.read import Resolved, resolve
 
 from .wiring import Wiring, wire
@@ -30,9 +31,8 @@ from .wiring import Wiring, wire
 VARIABLE = "PACSFERRY_SITE"
 #: How a project that was made from a preset names its site; no archive has such a name.
 PRESET = "preset:"
-#: Preset to shipped profile (one that names no archive) and what is set in it.
-PRESETS: Mapping[str, tuple[str, tuple[str, ...]]] = {"basic": ("research-base", ())}
-LATER = ("research", "tcia", "strict", "rad-loader")
+#: The shipped profile, which names no archive, that presets are set in.
+BASE = "research-base"
 
 
 @lru_cache(maxsize=1)
@@ -54,11 +54,13 @@ def site(name: str | None, sets: Sequence[str] = (), *, need_archive: bool = Tru
 
 def preset_profile(name: str) -> tuple[str, tuple[str, ...]]:
     """The profile, and what to set in it, that a preset stands for. Raises ``ConfigError``."""
-    if name in PRESETS:
-        return PRESETS[name]
-    if name in LATER:
-        raise ConfigError(f"--preset {name}: this version cannot do that yet", hint="use --preset basic, or --site")
-    raise ConfigError(f"there is no preset {name!r}", hint=f"there are {', '.join(sorted({*PRESETS, *LATER}))}")
+    return BASE, (set_preset(name),)
+
+
+def set_preset(name: str) -> str:
+    """A ``--set`` that puts a preset in the place of all that a profile says of de-identification."""
+    presets.preset(name)
+    return f'deidentify={{ use = "{name}" }}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,9 @@ _COLUMNS = ("tag", "keyword", "vr", "action", "source")
 
 def describe(
     table: Annotated[bool, typer.Option("--table", help="Every element that has a rule, and the rule.")] = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="A preset instead of a site.", show_default=False)
+    ] = None,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
@@ -25,8 +28,8 @@ def describe(
     from pacsferry.core.documents import document
 
     screen = Screen.of(fmt, json_, text=True)
-    told = list(app.describe(site, sets or ()))
-    elements = [_element(rule) for rule in app.describe_table(site, sets or ())] if table else []
+    told = list(app.describe(site, sets or (), preset=preset))
+    elements = [_element(rule) for rule in app.describe_table(site, sets or (), preset=preset)] if table else []
     more = {"elements": elements} if table else {}
     if not table and not screen.json:
         write("".join(f"{shown(sentence)}\n" for sentence in told))

@@ -23,8 +23,6 @@ from .secrets import SecretRef
 #: The archive's table; its quirks are the site's own findings until ``Archive.with_quirks``.
 ArchiveTable = Archive
 
-_LATER_PRESETS = {f"use={name}": "presets" for name in ("basic", "research", "tcia", "strict", "rad-loader")}
-
 
 class Choice(Strict):
     """A plugin chosen by name. The other keys of its table are its settings, checked by the plugin's own model."""
@@ -116,9 +114,7 @@ class Exclude(Strict):
 
 
 class Anonymization(Choice):
-    """How objects are made safe."""
-
-    not_yet: ClassVar = _LATER_PRESETS
+    """How objects are made safe. A preset's name has become what it stands for (``presets.expanded``)."""
 
 
 class Pseudonyms(Choice):

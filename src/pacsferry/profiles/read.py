@@ -11,8 +11,9 @@ from pacsferry.core.errors import ConfigError
 from pacsferry.core.fitting import Problem, attempt
 from pacsferry.core.project import Folders
 
-from . import files, sets
+from . import files, presets, sets
 from .files import ProfileFile
+from .merging import merge
 from .model import SiteProfile
 
 #: Where each key got its value: address to the file's label, or ``--set``.
@@ -114,15 +115,6 @@ def _extended(file: ProfileFile, here: Path, settings: Sequence[sets.Setting]) -
 # --- merging
 
 
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid on ``under``: tables by key, everything else (lists too) replaces."""
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
 def _merged(chain: Sequence[ProfileFile], settings: Sequence[sets.Setting]) -> tuple[dict[str, Any], Sources]:
     tables: dict[str, Any] = {}
     sources: Sources = {}
@@ -134,7 +126,7 @@ def _merged(chain: Sequence[ProfileFile], settings: Sequence[sets.Setting]) -> t
         if setting.path != ("extends",):
             tables = sets.applied(tables, setting)
             sources[setting.path] = "--set"
-    return tables, sources
+    return presets.expanded(tables), sources
 
 
 def _addresses(table: Mapping[str, Any], label: str, at: tuple[str, ...] = ()) -> Sources:
