@@ -8,9 +8,12 @@ import pytest
 from pydicom.uid import UID_dictionary
 
 from pacsferry.core.model import Draft, Outcome
+from pacsferry.plugins.gates.residual import ResidualIdentifiers
 from pacsferry.plugins.gates.sop_class import SopClass, handling, reason
 from pacsferry.testing.corpus import CT, image
 from pacsferry.testing.encode import E, file
+from pacsferry.testing.kinds import KINDS
+from pacsferry.testing.samples import part10
 from support.cleaning import clean
 
 BASE = clean(file(image()))
@@ -45,7 +48,17 @@ def judge(*args: str, **more: str) -> str:
         (SR, "content"),
         ("1.2.840.10008.5.1.4.1.1.11.1", "content"),
         ("1.2.840.10008.5.1.4.1.1.88.59", "content"),
-        ("1.2.840.10008.5.1.4.1.1.481.3", "content"),
+        ("1.2.840.10008.5.1.4.1.1.481.10", "content"),
+        ("1.2.840.10008.5.1.4.1.1.66", "content"),
+        ("1.2.840.10008.5.1.4.1.1.9.4.1", "content"),
+        ("1.2.840.10008.5.1.4.1.1.481.2", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.481.3", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.481.5", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.66.1", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.66.4", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.30", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.67", "plain"),
+        ("1.2.840.10008.5.1.4.1.1.9.1.1", "plain"),
         ("1.2.840.10008.5.1.4.1.1.104.1", "content"),
         ("1.2.840.10008.1.3.10", "content"),
         ("1.3.12.2.1107.5.9.1", "content"),
@@ -114,7 +127,7 @@ def test_content_is_held_by_its_class():
     assert judge("1.3.12.2.1107.5.9.1") == "sop-class"
 
 
-@pytest.mark.parametrize("sop_class", [SR, "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.481.3", "1.2.3.4"])
+@pytest.mark.parametrize("sop_class", [SR, "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.66", "1.2.3.4"])
 def test_content_without_pixels_reaches_the_gate(sop_class):
     parts = {0x00280002, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x7FE00010}
     elements = [e for e in image(sop_class=sop_class) if e.tag not in parts]
@@ -124,3 +137,18 @@ def test_content_without_pixels_reaches_the_gate(sop_class):
     verdict = SopClass().judge(out)
     assert (verdict.outcome, verdict.code) == (Outcome.HOLD, "sop-class")
     assert b"Larry" not in b"".join(bytes(part) for part in out.parts)
+
+
+def test_every_row_has_a_reason_and_a_handling():
+    for uid in UID_dictionary:
+        assert handling(uid) in {"plain", "declared", "burned-in", "content"}
+        assert len(reason(uid)) > 10
+
+
+def test_what_the_rules_can_clean_is_not_held():
+    for kind in ("CT", "MR", "PET", "MG", "DX", "RTSTRUCT", "enhanced CT", "enhanced MR"):
+        out = clean(part10(KINDS[kind]()))
+        assert SopClass().judge(out).outcome is Outcome.ALLOW, kind
+        assert ResidualIdentifiers().judge(out).outcome is Outcome.ALLOW, kind
+    for kind in ("US", "SC"):
+        assert SopClass().judge(clean(part10(KINDS[kind]()))).code == "burned-in", kind
