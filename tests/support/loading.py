@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,10 @@ from pacsferry import app
 from pacsferry.core.ledger import Ledger
 from pacsferry.core.project import find_project, open_project
 from pacsferry.core.query import gather
+from pacsferry.testing.contracts.kit import free_port
 from pacsferry.testing.simulator import Simulator
 
 TRANSPORTS = ("wado-rs", "c-get", "c-move")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -101,7 +95,9 @@ batch_wait = "0s"
         """All released bytes, with names, of a project."""
         root = self.folder / "research" / project
         return b"\n".join(
-            str(path.relative_to(root)).encode() + b"\n" + path.read_bytes() for path in root.rglob("*") if path.is_file()
+            str(path.relative_to(root)).encode() + b"\n" + path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
         )
 
 

@@ -120,9 +120,9 @@ def unfinished(work: Opened, *, again: bool) -> list[Asked]:
     return [_thawed(one.text, number) for number, one in enumerate(left, start=1)]
 
 
-def unfinished_count(ledger: Ledger) -> int:
-    """How many requests led to no complete study."""
-    return len(_unfinished(ledger))
+def unfinished_statuses(ledger: Ledger) -> list[Status | None]:
+    """How each request that led to no complete study ended; None where its run did not come to it."""
+    return [one.status for one in _unfinished(ledger)]
 
 
 def _unfinished(ledger: Ledger) -> list[Remembered]:

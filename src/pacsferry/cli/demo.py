@@ -156,7 +156,8 @@ def _table(out: Console, shown: Sequence[Shown], *, same: bool) -> None:
     if any(line["held"] for line in lines):
         meant = all(one.fine for one in shown)
         said = "held, as it should be: a report and a screenshot, which the rules cannot make safe yet"
-        tables.say(out, said if meant else f"see `pacsferry status {lines[0]['project']}`")
+        odd = next((line["project"] for line, one in zip(lines, shown, strict=True) if not one.fine), "")
+        tables.say(out, said if meant else f"see `pacsferry status {odd}`")
     tables.say(out, "")
     for line in lines:
         tables.say(out, f"{line['transport']:>8}  {line['images']}")

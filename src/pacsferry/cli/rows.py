@@ -70,4 +70,4 @@ def _counted(verification: Mapping[str, Any]) -> str:
     """One line of counts."""
     names = {"loaded": "complete", "skipped": "complete before", "failed": "not complete", "not_found": "not found"}
     said = [f"{verification[key]:,} {name}" for key, name in names.items() if verification.get(key)]
-    return ", ".join(said) or "nothing was left to do"
+    return ", ".join(said) or ("nothing was loaded" if verification.get("warnings") else "nothing was left to do")

@@ -73,6 +73,8 @@ def _hint(found: ProjectStatus) -> str | None:
         return f"`pacsferry resume {found.project}` goes on with what is not complete"
     if found.problems:
         return f"`pacsferry waive {found.project} ACCESSION --reason TEXT` accepts a gap for good"
+    if found.unfinished > found.not_found:
+        return f"`pacsferry resume {found.project}` goes on with what is not complete"
     return f"`pacsferry resume {found.project} --again not_found` asks again for what the archive did not have"
 
 

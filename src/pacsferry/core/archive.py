@@ -190,9 +190,6 @@ class Quirks(Strict):
         default=None,
         description="the archive answers C-FIND or QIDO-RS at instance level; without it counts are believed",
     )
-    find_names_sop_class: StrictBool | None = Field(
-        default=None, description="IMAGE level answers carry SOPClassUID; if not, C-GET proposes the standard classes"
-    )
     any_transfer_syntax: StrictBool | None = Field(
         default=None, description="WADO-RS understands transfer-syntax=*; if not, it is not asked for"
     )
@@ -208,7 +205,6 @@ STANDARD = Quirks(
     requires_study_date=False,
     study_root_only=False,
     image_level_find=True,
-    find_names_sop_class=True,
     any_transfer_syntax=True,
 )
 

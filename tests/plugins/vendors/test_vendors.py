@@ -75,7 +75,6 @@ def measured(server: Any, port: int, sample: Dataset) -> dict[str, bool]:
         "requires_study_date": not by_accession.answers,
         "study_root_only": not by_patient.answers,
         "image_level_find": len(images.answers) == 3,
-        "find_names_sop_class": all("SOPClassUID" in answer for answer in images.answers),
     }
 
 
@@ -140,9 +139,9 @@ def test_a_file_that_proves_nothing_is_refused(text: str, says: str) -> None:
 
 def test_a_site_knows_better_than_the_vendor_and_the_vendor_than_the_standard() -> None:
     archive = Archive(name="a", quirks=Quirks(study_root_only=True))
-    quirks = archive.with_quirks(Quirks(study_root_only=False, find_names_sop_class=False)).quirks
+    quirks = archive.with_quirks(Quirks(study_root_only=False, requires_study_date=True)).quirks
     assert quirks.study_root_only is True
-    assert quirks.find_names_sop_class is False
+    assert quirks.requires_study_date is True
     assert quirks.image_level_find is STANDARD.image_level_find is True
     assert None not in quirks.model_dump().values()
 
