@@ -81,6 +81,7 @@ class Bench:
         self.archive.register("MOVESCU", self.movescu)
         self.study_uid, self.size = "", 0
         self._runs = 0
+        self.load_before = os.getloadavg()[0]
 
     def fill(self) -> None:
         """Upload one study of ``count`` CT images of about half a megabyte."""
@@ -214,6 +215,9 @@ _STAGES = ("whole", "start_up", "survey", "steady", "end", "cpu")
 def report(found: Found, at: Bench) -> str:
     """The table."""
     lines = [f"{at.count} CT images, {at.size / 1e6:.0f} MB, medians of {len(found.peers['getscu'])}", ""]
+    lines[1:1] = [
+        f"load averages before and now: {at.load_before:.1f}, {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    ]
     lines += [f"{name:<10}{median(times):>9.2f} s  {_spread(times)}" for name, times in found.peers.items()]
     lines += ["", f"{'load over':<10}" + "".join(f"{name:>10}" for name in (*_STAGES, "peak"))]
     for name, runs in found.ours.items():
@@ -249,7 +253,12 @@ def document(found: Found, at: Bench) -> dict[str, object]:
     return {
         "images": at.count,
         "bytes": at.size,
-        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "machine": {
+            "cpus": os.cpu_count(),
+            "load": [at.load_before, os.getloadavg()[0]],
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
         "load": {name: [asdict(one) for one in runs] for name, runs in found.ours.items()},
         "peers": found.peers,
         "ratios": {name: _ratio(found, name) for name in found.ours},
