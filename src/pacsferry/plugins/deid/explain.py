@@ -98,18 +98,24 @@ class _Pair:
         self._before, self._after = before, after
 
     def level(
-        self, came: list[Element], goes: list[Element], program: Program, dialect: Dialect | None = None
+        self,
+        came: list[Element],
+        goes: list[Element],
+        program: Program,
+        dialect: Dialect | None = None,
+        *,
+        dummies: bool = False,
     ) -> Iterator[Told]:
-        """Elements that came, with their fate, and those that we add."""
+        """Elements that came, with their fate, and those that we add; ``dummies`` in a sequence of dummies."""
         out = {one[0]: one for one in goes}
         own = {one[0]: one for one in came}
         for tag in sorted(out.keys() | own.keys()):
             if tag not in own:
                 yield _told(tag, out[tag], "written", _because(program.rule(tag), tag))
             else:
-                yield self._one(own[tag], out.get(tag), program, dialect or self._before.dialect)
+                yield self._one(own[tag], out.get(tag), program, dialect or self._before.dialect, dummies=dummies)
 
-    def _one(self, came: Element, goes: Element | None, program: Program, dialect: Dialect) -> Told:
+    def _one(self, came: Element, goes: Element | None, program: Program, dialect: Dialect, *, dummies: bool) -> Told:
         tag = came[0]
         rule, step = program.rule(tag), program[tag]
         because = _because(rule, tag)
@@ -117,23 +123,29 @@ class _Pair:
         if goes is None:
             return _told(tag, came, "removed", because + (_ODD if op in _PASSING else ""))
         if goes[1] == b"SQ" and came[1] not in _NO_ITEMS:
-            return self._sequence(came, goes, program, dialect, because)
+            return self._sequence(came, goes, program, dialect, because, dummies=dummies or op is Op.DUMMIES)
         before, after = self._value(self._before, came), self._value(self._after, goes)
         if not after and before:
             return _told(tag, goes, "emptied", because + (_ODD if op in _PASSING else ""))
         swapped = dialect.order == ">" and goes[1] not in _TEXTUAL
-        same = before == after or swapped or tag in PIXEL_TAGS
-        return _told(tag, goes, "kept" if same else _changed(op, rule), because)
+        if before == after or swapped or tag in PIXEL_TAGS:
+            return _told(tag, goes, "kept", because)
+        if dummies and rule is not None and rule.action == "K":
+            return _told(tag, goes, "dummy", _DUMMIES)
+        return _told(tag, goes, _changed(op, rule), because + (_LOCAL if op is Op.CODED else ""))
 
     def _value(self, side: _Side, one: Element) -> bytes:
         return bytes(side.data[one[3] : one[4]]).rstrip(b" \0")
 
-    def _sequence(self, came: Element, goes: Element, program: Program, dialect: Dialect, because: str) -> Told:
+    def _sequence(
+        self, came: Element, goes: Element, program: Program, dialect: Dialect, because: str, *, dummies: bool
+    ) -> Told:
         below = program.within(came[0])
         after = self._after.items(goes, EXPLICIT)
         before = self._before.items(came, dialect) if after else []
         told = [
-            tuple(self.level(own, out, below, within)) for (own, within), (out, _) in zip(before, after, strict=False)
+            tuple(self.level(own, out, below, within, dummies=dummies))
+            for (own, within), (out, _) in zip(before, after, strict=False)
         ]
         happens = "items kept" if told else "kept" if not self._value(self._before, came) else "emptied"
         return _told(came[0], goes, happens, because, tuple(_grouped(told)))
@@ -141,6 +153,8 @@ class _Pair:
 
 #: Why a value does not pass although its element is kept.
 _ODD = "; the value is not what its element may hold"
+_LOCAL = "; of this scheme nobody knows that it is published"
+_DUMMIES = "in a sequence whose words are replaced by dummies"
 _TEXTUAL = frozenset(
     {b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"PN", b"SH", b"ST", b"TM", b"UC", b"UI", b"UR"}
     | {b"UT", b"OB", b"UN"}

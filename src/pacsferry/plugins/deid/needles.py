@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -42,7 +43,8 @@ class Haul:
         for needle in (of_name if vr == "PN" else of_value)(keyword, value, charset):
             self.found[needle] = None
 
-    def all(self) -> tuple[Needle, ...]:
-        """Every needle once; UIDs are those that were replaced."""
-        uids = (Needle(kind=keyword, text=uid) for uid, keyword in self.uids.items() if len(uid) > 8 and "." in uid)
+    def all(self, kept: Collection[str] = ()) -> tuple[Needle, ...]:
+        """Every needle once; UIDs are those that were replaced or went, but for those that a rule keeps elsewhere."""
+        found = ((uid, keyword) for uid, keyword in self.uids.items() if len(uid) > 8 and "." in uid)
+        uids = (Needle(kind=keyword, text=uid) for uid, keyword in found if uid not in kept)
         return (*self.found, *uids)

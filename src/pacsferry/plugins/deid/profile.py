@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from pacsferry.core import charsets as text
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Facts, Source
 
-from . import filemeta, method
+from . import filemeta, method, reference
 from .choose import Chooser, Chosen, Programs
 from .conformance import statement
 from .dates import Shifts
@@ -36,6 +36,11 @@ class Engine:
     def __init__(self, rules: RuleSet, programs: Chooser | None = None) -> None:
         self.rules = rules
         self._programs: Chooser = programs or Programs(rules)
+        self._raw_uids = [
+            rule.tag
+            for rule in rules.rules
+            if rule.vr == "UI" and rule.action == "K" and rule.tag not in reference.roles()
+        ]
 
     def apply(self, source: Source) -> Draft:
         """De-identify one object. Raises ``HeldError`` and nothing else."""
@@ -79,7 +84,8 @@ class Engine:
             days=again.days if again is not None else frozenset(),
             strangers=self._programs.strangers(subject, chosen),
         )
-        return _draft(source, self.rules, subject, splice, chosen)
+        kept = {subject.ascii(tag) for tag in self._raw_uids}
+        return _draft(source, self.rules, subject, splice, chosen, kept)
 
     def shift(self, source: Source, subject: Subject) -> int:
         """How many days the dates of the object's patient move: as a mapping says, else as the secret does."""
@@ -123,8 +129,10 @@ class Ps315:
         return self._engine.explain(source)
 
 
-def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, chosen: Chosen) -> Draft:
-    """Write the file into memory, with what layouts, gates and reports need to know of it."""
+def _draft(
+    source: Source, rules: RuleSet, subject: Subject, splice: Splice, chosen: Chosen, kept: Collection[str]
+) -> Draft:
+    """Write the file into memory, with what layouts, gates and reports need to know of it; UIDs of ``kept`` stay."""
     top = chosen.program
     instance, study, series = (_uid(subject, splice, top, tag) for tag in _HIERARCHY)
     writer = splice.writer
@@ -154,7 +162,7 @@ def _draft(source: Source, rules: RuleSet, subject: Subject, splice: Splice, cho
             instance_number=subject.number(0x00200013),
         ),
         seen=subject.seen(),
-        needles=splice.haul.all(),
+        needles=splice.haul.all(kept),
     )
 
 

@@ -258,6 +258,7 @@ class Program(dict[int, "Step | None"]):
 
     def _drop(self, rule: Rule) -> Op:
         looked_at = rule.vr in {"PN", "SQ"} or rule.tag in reference.needles()
+        looked_at |= rule.vr == "UI" and rule.tag not in reference.roles()
         return Op.LOOK if looked_at else Op.DROP
 
     def _keep(self, rule: Rule, vr: bytes) -> Op:

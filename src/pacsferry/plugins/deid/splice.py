@@ -31,6 +31,8 @@ _STRUCTURAL = "1.2.840.10008."
 BULK = 4096
 # Looking up a member of an enumeration takes longer than comparing it.
 _BYTES, _TEXT, _CODE, _NUMBER, _DROP = Op.BYTES, Op.TEXT, Op.CODE, Op.NUMBER, Op.DROP
+#: Operations after which a UID is not what it was.
+_GOING = frozenset({Op.REMAP, Op.LOOK})
 _CHARSET, _DESIGNATOR, _BIRTH = 0x00080005, 0x00080102, 0x00100030
 #: Days at which an age can be told: of study, series, acquisition and content.
 _DAYS = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023})
@@ -341,6 +343,9 @@ class Splice:
         _, vr, _, value, end, undefined = one
         if step.vr == b"SQ":
             self._collect(one, here)
+        elif step.vr == b"UI":
+            for part in bytes(self._data[value:end]).decode("latin-1").split("\\"):
+                self.uid(part, step.needle)
         elif step.needle and not undefined and alike(vr, step.vr) and end > value:
             self.haul.add(step.needle, step.vr.decode(), bytes(self._data[value:end]), here.charset)
 
@@ -354,12 +359,7 @@ class Splice:
             inside = here.inside(self._data, within, elements, one[0], dummies=False)
             for each in elements:
                 step = inside.program[each[0]]
-                if step is None:
-                    continue
-                if step.op == Op.REMAP:
-                    for part in bytes(self._data[each[3] : each[4]]).decode("latin-1").split("\\"):
-                        self.uid(part, step.needle)
-                elif step.vr == b"SQ" or (step.needle and step.vr != b"UI"):
+                if step is not None and (step.needle or step.vr == b"SQ") and (step.vr != b"UI" or step.op in _GOING):
                     self._look(each, step, inside)
 
     def _enter(self, one: Element, step: Step, here: _Context) -> None:
