@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ class Desk:
     mode: int
     group: int | None
     sync: bool = True
+    folders: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def folder(self, facts: Facts) -> str:
+        """The folder of the object's study; asked of the layout once per study."""
+        key = (facts.pseudonym, facts.study_uid, facts.study_date)
+        if key not in self.folders:
+            self.folders[key] = study_folder(self.chosen.layout, facts)
+        return self.folders[key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +137,7 @@ def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | d
         return _told(Verdict.hold("path-not-plain"), subject)
     if not plain(path):
         return _told(Verdict.hold("path-not-plain"), subject)
-    folder = study_folder(at.chosen.layout, made.facts)
-    told = {**_told(verdict, subject), "path": str(path), "folder": folder, "facts": asdict(made.facts)}
+    told = {**_told(verdict, subject), "path": str(path), "folder": at.folder(made.facts), "facts": _plain(made.facts)}
     return Ready(cleared=made, told=told)
 
 
@@ -150,6 +157,13 @@ def study_folder(layout: Layout, facts: Facts) -> str:
     parents = [str(layout.place(one).parent) for one in (facts, other)]
     shared = os.path.commonpath(parents)
     return "" if shared == "." else shared
+
+
+_FACTS = tuple(one.name for one in fields(Facts))
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in _FACTS}
 
 
 def _told(verdict: Verdict, subject: str = "") -> dict[str, Any]:

@@ -15,6 +15,11 @@ def plain(relative: PurePosixPath) -> bool:
     return bool(relative.parts) and not relative.is_absolute() and all(_PART.fullmatch(part) for part in relative.parts)
 
 
+def plain_part(name: str) -> bool:
+    """Whether one part of a path is plain."""
+    return _PART.fullmatch(name) is not None
+
+
 def within(root: Path, relative: PurePosixPath) -> Path:
     """``root / relative`` if every part is plain. Raises ``HeldError``."""
     if not plain(relative):

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from .errors import FerryError, StoreError
+from .errors import FerryError, HeldError, StoreError
 from .intake import Received
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, LeaseLost
 from .model import Outcome
-from .places import within
+from .places import plain_part, within
 from .progress import Progress, Told
 from .workers import Answer
 
@@ -204,18 +204,28 @@ class Publisher:
         stored = [d for d in items if d.answer.outcome is Outcome.ALLOW and d.received.key not in codes]
         self._discard([done for done in items if done.received.key in codes])
         self._ledger.check(work.lease)
-        touched: set[Path] = set()
-        for done in stored:
-            target = within(self._images, PurePosixPath(done.answer.path))
-            touched |= make_folders(self._images, target.parent)
-            (self._staging / done.answer.staged).replace(target)
-            touched.add(target.parent)
+        touched = self._name(stored)
         for folder in sorted(touched) if self._sync else ():
             sync_folder(folder)
         outcomes = [done.outcome(codes.get(done.received.key, "")) for done in items]
         self._ledger.record(self._run, work.lease, outcomes)
         work.settle(outcomes, [{**done.answer.facts, "folder": done.answer.folder} for done in stored])
         self._report(work, outcomes)
+
+    def _name(self, stored: Sequence[Done]) -> set[Path]:
+        """Rename; the folders whose names must be made durable. Many files share few folders, so text is enough."""
+        touched: set[Path] = set()
+        folders: dict[str, str] = {}
+        for done in stored:
+            parent, _, name = done.answer.path.rpartition("/")
+            if parent not in folders:
+                folder = within(self._images, PurePosixPath(done.answer.path)).parent
+                touched |= make_folders(self._images, folder) | {folder}
+                folders[parent] = str(folder)
+            if not plain_part(name):
+                raise HeldError("the layout gave a path with an unsafe part", code="path-not-plain")
+            os.rename(f"{self._staging}/{done.answer.staged}", f"{folders[parent]}/{name}")  # noqa: PTH104 - for speed
+        return touched
 
     def _codes(self, work: Work, items: list[Done]) -> dict[str, str]:
         """Why an object that a worker cleared is held after all: another's path, or another patient in the study."""

@@ -1,0 +1,184 @@
+# ruff: noqa: INP001 - beside a script, no package
+"""Measures ``pacsferry deidentify`` against ``gdcmanon`` and a plain Python copy, on one folder of CT images.
+
+    python tools/bench_deidentify.py [--count 500] [--runs 5] [--json FILE]
+
+Runs alternate, figures are medians. ``steady`` is from the first study begun to the last one recorded; the folder is
+looked through before that (``look``). With ``sync`` every file is durable before it counts as stored, and the copy
+syncs each file too; ``gdcmanon`` never does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tools")]
+
+import bench_watch  # noqa: E402
+
+from pacsferry.testing.samples import ct_study, part10  # noqa: E402
+
+PROGRAM = [sys.executable, "-c", "from pacsferry.cli.main import run; run()"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """Seconds: of the whole command, until the first study began, and from there to the last one's end."""
+
+    whole: float
+    look: float
+    steady: float
+    cpu: float
+
+
+def bench_deidentify(
+    folder: Path, *, count: int = 500, runs: int = 5, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Measure all of it below ``folder``; files per second by name, and the ratios that matter."""
+    source = folder / "in"
+    source.mkdir()
+    for number, ds in enumerate(ct_study(slices=count)):
+        (source / f"{number:05d}.dcm").write_bytes(part10(ds))
+    ours: dict[str, list[Timed]] = {}
+    others: dict[str, list[float]] = {}
+    peers: Mapping[str, Callable[[], float]] = {
+        "copy": lambda: _copy(source, folder, sync=False),
+        "copy, sync": lambda: _copy(source, folder, sync=True),
+    }
+    if shutil.which("gdcmanon"):
+        peers = {**peers, "gdcmanon": lambda: _gdcmanon(source, folder)}
+    for number in range(runs + 1):
+        say(f"round {number} of {runs}" + ("" if number else ", which warms up and does not count"))
+        for name, peer in peers.items():
+            seconds = peer()
+            others.setdefault(name, []).extend([seconds] if number else [])
+        for workers in (1, 2):
+            for sync in (False, True):
+                timed = _ours(source, folder, workers=workers, sync=sync, count=count)
+                ours.setdefault(_name(workers, sync=sync), []).extend([timed] if number else [])
+    return _document(ours, others, count)
+
+
+def _name(workers: int, *, sync: bool) -> str:
+    return f"deidentify, {workers} worker{'s' if workers > 1 else ''}{', sync' if sync else ''}"
+
+
+def _document(ours: Mapping[str, list[Timed]], others: Mapping[str, list[float]], count: int) -> dict[str, Any]:
+    rates = {name: count / median(times) for name, times in others.items()}
+    rates |= {name: count / median(one.steady for one in timed) for name, timed in ours.items()}
+    one, two = _name(1, sync=False), _name(2, sync=False)
+    one_sync, two_sync = _name(1, sync=True), _name(2, sync=True)
+    pairs = {
+        "gdcmanon": (one, "gdcmanon"),
+        "copy": (one, "copy"),
+        "copy, sync": (one_sync, "copy, sync"),
+        "two workers": (two, one),
+        "two workers, sync": (two_sync, one_sync),
+    }
+    return {
+        "images": count,
+        "files_per_second": rates,
+        "ratios": {name: rates[a] / rates[b] for name, (a, b) in pairs.items() if b in rates},
+        "deidentify": {name: [asdict(each) for each in timed] for name, timed in ours.items()},
+        "others": dict(others),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _ours(source: Path, folder: Path, *, workers: int, sync: bool, count: int) -> Timed:
+    for name in ("out", "private", "state"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    _settle()
+    words = ["deidentify", source, folder / "out", "--project", "p", "--private", folder / "private"]
+    words += ["--workers", workers, "--events", *([] if sync else ["--no-sync"])]
+    env = {"PACSFERRY_STATE": str(folder / "state")}
+    done = bench_watch.run([*PROGRAM, *map(str, words)], cwd=folder, env=env)
+    stored = sum(1 for _ in (folder / "out").rglob("*.dcm"))
+    if done.code or stored != count:
+        raise SystemExit(f"deidentify: exit code {done.code}, {stored} of {count}\n{done.err[-3000:]}")
+    seen: dict[str, float] = {}
+    for line in done.err.splitlines():
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            seen.setdefault(event["event"], datetime.fromisoformat(event["time"]).timestamp() - done.began)
+    started, ended = seen["study-started"], seen["study-done"]
+    return Timed(whole=done.seconds, look=started, steady=ended - started, cpu=done.cpu)
+
+
+def _settle() -> None:
+    """What others have written must not be ours to wait for."""
+    os.sync()
+
+
+def _gdcmanon(source: Path, folder: Path) -> float:
+    """Its mode without encryption, with one rule; it rewrites each file and never syncs."""
+    target = _fresh(folder)
+    command = ["gdcmanon", "--dumb", "--empty", "10,10", "--remove", "8,80", "-i", str(source), "-o", str(target)]
+    return bench_watch.run(command, cwd=folder).seconds
+
+
+def _copy(source: Path, folder: Path, *, sync: bool) -> float:
+    target = _fresh(folder)
+    began = time.perf_counter()
+    for path in sorted(source.iterdir()):
+        shutil.copyfile(path, target / path.name)
+        if sync:
+            fd = os.open(target / path.name, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+    return time.perf_counter() - began
+
+
+def _fresh(folder: Path) -> Path:
+    target = folder / "copy"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    _settle()
+    return target
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """The table."""
+    rates, ratios, runs = found["files_per_second"], found["ratios"], found["deidentify"]
+    lines = [f"{found['images']} CT images", ""]
+    lines += [f"{name:<32}{rate:>8.0f} files/s" for name, rate in rates.items()]
+    lines += ["", *(f"ratio to {name:<23}{ratio:>8.2f}" for name, ratio in ratios.items())]
+    for name, timed in runs.items():
+        cells = {key: median(one[key] for one in timed) for key in ("whole", "look", "steady", "cpu")}
+        lines.append(f"{name:<32}" + "".join(f"{key} {value:.2f} s  " for key, value in cells.items()))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=500, help="images")
+    parser.add_argument("--runs", type=int, default=5, help="rounds that count")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pacsferry-bench-") as name:
+        found = bench_deidentify(
+            Path(name), count=given.count, runs=given.runs, say=lambda text: sys.stderr.write(text + "\n") and None
+        )
+    sys.stdout.write(report(found))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
