@@ -134,6 +134,8 @@ def tag_of(word: str) -> int:
 def _tags(part: str) -> tuple[int, ...]:
     match = _TAG.fullmatch(part)
     if match is None:
+        if part.startswith('"'):
+            raise ValueError(f'element: {part} is no private element; write "CREATOR"(gggg,xxee) with an odd group')
         if part.startswith("("):
             raise ValueError(f"element: {part!r} is no tag; write (gggg,eeee) in hexadecimal digits, x for any digit")
         return (tag_of(part),)
@@ -158,7 +160,7 @@ def _sequence(part: str) -> int:
 
 def _condition(key: str) -> int:
     (tag, *more) = _tags(key)
-    if more or reference.known()[tag][0] in {"SQ", "OB", "OW", "UN"}:
+    if more or reference.known()[tag][0] in {"SQ", "UN", "OB", "OD", "OF", "OL", "OV", "OW", "OX"}:
         raise ValueError(f"when: {key!r} has no value that could be compared")
     return tag
 
