@@ -1,8 +1,8 @@
 """What the command line, the console and programs can ask for: one function per command, errors as ``FerryError``."""
 
-from .explaining import Explained, explain
+from .explaining import Explained, conformance, describe, describe_table, explain
 from .loading import Loaded, LoadOptions, load, resume
-from .looking import audit, check, describe, describe_table, echo, find, status, verify_files, waive
+from .looking import audit, check, echo, find, status, verify_files, waive
 from .opening import plugins, site
 from .plans import Planned, plan
 from .projects import init, report
@@ -16,6 +16,7 @@ __all__ = [
     "Wiring",
     "audit",
     "check",
+    "conformance",
     "describe",
     "describe_table",
     "echo",

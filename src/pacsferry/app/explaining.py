@@ -1,8 +1,7 @@
-"""What would happen to one file, element by element, under a site's rules and gates; reads it and writes nothing."""
+"""What is done to the data: in sentences, per element, as a conformance statement, and to one file; writes nothing."""
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from pacsferry.core.model import Framing, Head, Outcome, Source, Verdict
 from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.core.reasons import reason
 
-from .opening import VARIABLE, site, wired
+from .opening import plugins, rules_site, wired
+from .wiring import part
 
 #: As for a released object: how the rules treat it does not depend on the name.
 _PSEUDONYM = "case0001"
@@ -46,14 +46,12 @@ class Explained:
 
 
 def explain(path: Path, name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> Explained:
-    """Clean a file in memory and compare. Raises ``HeldError`` where rules hold it, ``ConfigError`` where it is no file.
+    """Clean a file in memory and compare. Raises ``HeldError`` where rules hold it, ``ConfigError`` for no DICOM.
 
     UIDs, shift and pseudonym come from a secret that is made for this once and thrown away.
     """
     data = _read(path)
-    if preset is not None:
-        sets = (*sets, f"deidentify.use={preset}")
-    chosen = wired(site(name or os.environ.get(VARIABLE) or "research-base", sets, need_archive=False)).chosen
+    chosen = wired(rules_site(name, sets, preset)).chosen
     if not hasattr(chosen.deidentifier, "explain"):
         raise ConfigError("this anonymization profile cannot explain", hint="`pacsferry describe` says what it does")
     keys = ProjectKeys(secrets.token_bytes(32))
@@ -84,3 +82,30 @@ def _gates(gates: Mapping[str, Any], draft: Any) -> tuple[Judged, ...]:
 def _told(name: str, verdict: Verdict) -> Judged:
     outcome = {Outcome.ALLOW: "allow", Outcome.EXCLUDE: "exclude", Outcome.HOLD: "hold"}[verdict.outcome]
     return Judged(gate=name, outcome=outcome, code=verdict.code, detail=verdict.detail)
+
+
+def describe(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[str, ...]:
+    """What will be done to the data, in sentences; of the preset, of the profile, else of the Basic profile."""
+    return tuple(_deidentifier(name, sets, preset).describe())
+
+
+def describe_table(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[Any, ...]:
+    """Every rule, where the anonymization profile can list them. Raises ``ConfigError``."""
+    deidentifier = _deidentifier(name, sets, preset)
+    if not hasattr(deidentifier, "table"):
+        raise ConfigError("this anonymization profile has no table", hint="leave --table out")
+    return tuple(deidentifier.table())
+
+
+def conformance(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> str:
+    """The conformance statement of PS3.15 in Markdown, where the profile can give one. Raises ``ConfigError``."""
+    deidentifier = _deidentifier(name, sets, preset)
+    if not hasattr(deidentifier, "conformance"):
+        raise ConfigError("this anonymization profile has no conformance statement", hint="leave --conformance out")
+    statement: str = deidentifier.conformance(preset or rules_site(name, sets).name)
+    return statement
+
+
+def _deidentifier(name: str | None, sets: Sequence[str], preset: str | None) -> Any:
+    resolved = rules_site(name, sets, preset)
+    return part(plugins(), "anonymization profile", resolved.profile.deidentify, "deidentify").build()

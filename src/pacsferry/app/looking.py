@@ -1,4 +1,4 @@
-"""Commands that look: check, echo, find, status, audit, verify-files, describe; and waive, which accepts a gap."""
+"""Commands that look: check, echo, find, status, audit, verify-files; and waive, which accepts a gap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
 from pacsferry.profiles.model import Choice
 
-from .opening import BASE, VARIABLE, existing_project, ledger_of, plugins, set_preset, site, wired
+from .opening import existing_project, ledger_of, plugins, site, wired
 from .wiring import FINDERS, part
 from .wiring import problems as profile_problems
 
@@ -375,25 +375,3 @@ def verify_files(
         found = {"checked": report.checked, "lost": len(report.missing), "foreign": len(report.foreign)}
         ledger.end_run(run, "ok" if report.ok else "failed", {**found, "changed": len(report.changed)})
         return report
-
-
-def describe(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[str, ...]:
-    """What will be done to the data, in sentences; of the preset, of the profile, else of the Basic profile."""
-    return tuple(_deidentifier(name, sets, preset).describe())
-
-
-def describe_table(name: str | None, sets: Sequence[str] = (), *, preset: str | None = None) -> tuple[Any, ...]:
-    """Every rule, where the anonymization profile can list them. Raises ``ConfigError``."""
-    deidentifier = _deidentifier(name, sets, preset)
-    if not hasattr(deidentifier, "table"):
-        raise ConfigError("this anonymization profile has no table", hint="leave --table out")
-    return tuple(deidentifier.table())
-
-
-def _deidentifier(name: str | None, sets: Sequence[str], preset: str | None) -> Any:
-    if name and preset:
-        raise ConfigError("--preset and --site exclude each other", hint="give one of them")
-    chosen = name or (os.environ.get(VARIABLE) if preset is None else None) or BASE
-    sets = sets if preset is None else (set_preset(preset), *sets)
-    resolved = site(chosen, sets, need_archive=False)
-    return part(plugins(), "anonymization profile", resolved.profile.deidentify, "deidentify").build()

@@ -63,6 +63,16 @@ def set_preset(name: str) -> str:
     return f'deidentify={{ use = "{name}" }}'
 
 
+def rules_site(name: str | None, sets: Sequence[str] = (), preset: str | None = None) -> Resolved:
+    """The profile whose rules are asked for: of a preset, of a site, else the Basic profile. Raises ``ConfigError``."""
+    usual = os.environ.get(VARIABLE)
+    if preset is None:
+        return site(name or usual or BASE, sets, need_archive=False)
+    if name and name != usual:
+        raise ConfigError("--preset and --site exclude each other", hint="give one of them")
+    return site(BASE, (set_preset(preset), *sets), need_archive=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A project that may be worked on, and the wiring of its site."""

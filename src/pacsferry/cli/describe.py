@@ -15,9 +15,10 @@ _COLUMNS = ("tag", "keyword", "vr", "action", "source")
 
 def describe(
     table: Annotated[bool, typer.Option("--table", help="Every element that has a rule, and the rule.")] = False,
-    preset: Annotated[
-        str | None, typer.Option("--preset", metavar="NAME", help="A preset instead of a site.", show_default=False)
-    ] = None,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="The conformance statement of PS3.15, in Markdown.")
+    ] = False,
+    preset: o.Preset = None,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
@@ -30,7 +31,12 @@ def describe(
     screen = Screen.of(fmt, json_, text=True)
     told = list(app.describe(site, sets or (), preset=preset))
     elements = [_element(rule) for rule in app.describe_table(site, sets or (), preset=preset)] if table else []
-    more = {"elements": elements} if table else {}
+    more: dict[str, Any] = {"elements": elements} if table else {}
+    if conformance:
+        more["conformance"] = app.conformance(site, sets or (), preset=preset)
+        if not screen.json:
+            write(more["conformance"])
+            return 0
     if not table and not screen.json:
         write("".join(f"{shown(sentence)}\n" for sentence in told))
         return 0

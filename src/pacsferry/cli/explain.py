@@ -17,16 +17,11 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("tag", "keyword", "vr", "happens", "because")
 
-Preset = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help="A preset instead of the site's rules.", show_default=False),
-]
-
 
 def explain(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM file.", show_default=False)],
     site: o.Site = None,
-    preset: Preset = None,
+    preset: o.Preset = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,

@@ -48,6 +48,17 @@ Sets = Annotated[
     ),
 ]
 
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="basic, research, tcia, strict or rad-loader, instead of a site's rules.",
+        show_default=False,
+        rich_help_panel=_SITE,
+    ),
+]
+
 Fmt = Annotated[
     Format | None,
     typer.Option("--format", help="How to print the result.", show_default=False, rich_help_panel=_OUTPUT),
