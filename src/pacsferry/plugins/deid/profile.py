@@ -72,7 +72,7 @@ class Engine:
             return subject, chosen, self._draft(source, subject, chosen, err)
 
     def _draft(self, source: Source, subject: Subject, chosen: Chosen, again: Invalid | None) -> Draft:
-        splice = Splice(
+        splice = _path(subject)(
             subject.scanner,
             chosen.program,
             keys=source.keys,
@@ -164,6 +164,16 @@ def _draft(
         seen=subject.seen(),
         needles=splice.haul.all(kept),
     )
+
+
+def _path(subject: Subject) -> type[Splice]:
+    """Which way an object takes: settled by its kind before it is touched; both ways give the same bytes."""
+    if subject.sop_class not in reference.understood():
+        return Splice
+    # Only these objects are worth the time that it takes to load pydicom.
+    from .pydicom_path import Walk
+
+    return Walk
 
 
 _HIERARCHY = {_INSTANCE: "SOPInstanceUID", _STUDY: "StudyInstanceUID", _SERIES: "SeriesInstanceUID"}

@@ -134,3 +134,9 @@ def encoders() -> tuple[str, ...]:
 def required() -> Mapping[int, tuple[str, str]]:
     """Tag to action and reason of text that E.1-1 does not list and that some kind of object cannot be without."""
     return {int(tag, 16): (action, reason) for tag, action, _, reason in _rows("required")}
+
+
+@cache
+def understood() -> frozenset[str]:
+    """SOP classes whose content has to be understood: these objects go by way of pydicom."""
+    return frozenset(row[0] for row in _rows("understood"))
