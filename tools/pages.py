@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import pages_commands  # noqa: E402
 import pages_documents  # noqa: E402
 import pages_plugins  # noqa: E402
+import pages_privacy  # noqa: E402
 
 NOTE = "<!-- Made by tools/pages.py from the code; change that, then run `make pages`. -->\n\n"
 BEGIN, END = "<!-- describe: begin, made by tools/pages.py -->", "<!-- describe: end -->"
@@ -39,9 +40,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 def made() -> dict[Path, str]:
     """Every file that this script answers for, with what should stand in it."""
-    pages = {ROOT / "docs" / "reference" / name: NOTE + make() for name, make in PAGES.items()}
+    texts = {**{name: make() for name, make in PAGES.items()}, **pages_privacy.statements()}
+    pages = {ROOT / "docs" / "reference" / name: NOTE + text for name, text in texts.items()}
     readme = ROOT / "README.md"
-    return {**pages, readme: described(readme.read_text(encoding="utf-8"))}
+    return {**pages, **pages_privacy.made(ROOT), readme: described(readme.read_text(encoding="utf-8"))}
 
 
 def described(text: str) -> str:
