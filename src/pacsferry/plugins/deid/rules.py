@@ -210,7 +210,7 @@ def _canonical(rules: tuple[Rule, ...], *rest: object) -> Iterator[str]:
         yield f"{rule.tag:08X} {rule.vr} {rule.action} {rule.where} {rule.most} {rule.spare} {rule.value}"
     for uid, attributes in sorted(reference.types().items()):
         yield f"{uid} {sorted(attributes.items())}"
-    for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), Limits.__slots__):
+    for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), reference.encoders()):
         yield repr(sorted(facts))
     yield repr((Limits(), sorted(STAND_INS), YEARS))
 
@@ -249,8 +249,12 @@ def _decide(tag: int, vr: str, wanted: Policy) -> tuple[str, str, str]:
         return reference.additions()[tag][0], f"added: {reference.additions()[tag][1]}", "any"
     if tag in reference.technical():
         return _technical(tag, wanted)
-    overlay = tag in reference.overlays()
-    return ("X", _OVERLAYS, "any") if overlay else (*by_vr(tag, vr, wanted.unlisted), "any")
+    if tag in reference.overlays():
+        return "X", _OVERLAYS, "any"
+    action, source = by_vr(tag, vr, wanted.unlisted)
+    if action == "X" and tag in reference.required():
+        return reference.required()[tag][0], f"required text: {reference.required()[tag][1]}", "any"
+    return action, source, "any"
 
 
 _OVERLAYS = "PS3.15 E.1-1: overlays, whole planes"
