@@ -163,6 +163,10 @@ def report(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
 def main() -> int:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,9 +175,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write all figures there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pacsferry-bench-") as name:
-        found = bench_deidentify(
-            Path(name), count=given.count, runs=given.runs, say=lambda text: sys.stderr.write(text + "\n") and None
-        )
+        found = bench_deidentify(Path(name), count=given.count, runs=given.runs, say=_say)
     sys.stdout.write(report(found))
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
