@@ -70,7 +70,7 @@ class Programs:
         """What judges elements that no rule names in one object, None where all of them go."""
         if not self._strangers.wanted:
             return None
-        declared = declared_safe(subject.scanner, subject.elements, subject.dialect)
+        declared = declared_safe(subject.scanner, subject.by_tag, subject.dialect)
         return Strangers(self._strangers, subject.scanner, chosen.private, declared)
 
     def _make(self, sop_class: str, signed: bool, active: tuple[int, ...]) -> Chosen:

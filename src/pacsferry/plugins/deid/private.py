@@ -5,7 +5,7 @@ A creator counts only where it is exactly one of the rules': the text of a creat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Literal
 
 from pacsferry.core.encoding import SHORT_VRS, Dialect
@@ -13,7 +13,7 @@ from pacsferry.core.encoding import SHORT_VRS, Dialect
 from . import reference
 from .policy_rules import Override
 from .program import Program, Step
-from .rules import PrivateRule, Rule, RuleSet, by_vr
+from .rules import PrivateRule, RuleSet, by_vr
 from .scan import Element, Scanner
 
 #: Creator, group and element within the block.
@@ -23,6 +23,8 @@ _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "
 _KNOWN_VRS = _LONG | {vr.decode() for vr in SHORT_VRS if vr.strip(b"?")}
 #: Groups that are never part of an image, or that are removed whole (PS3.5 7.1, PS3.15 E.1-1).
 _NEVER = frozenset({0x0000, 0x0002, 0x0004, 0xFFFA, 0xFFFC, 0xFFFE})
+#: So many levels are remembered, of fewer than so many private elements.
+_MOST, _MANY = 256, 512
 _BLOBS = frozenset({"OB", "UN"})
 
 
@@ -72,38 +74,55 @@ class Strangers:
         declared: Mapping[Key, bool],
     ) -> None:
         self._rules, self._scanner, self._own, self._declared = rules, scanner, own, declared
+        #: How many sequences were looked into: what becomes of these depends on what is in them.
+        self._entered = 0
 
     def steps(self, elements: list[Element], dialect: Dialect, depth: int, program: Program) -> dict[int, Step]:
         """A step for each element of one level that stays although no rule names its tag."""
-        creators = self._creators(elements)
-        found: dict[int, Step] = {}
-        for one in elements:
-            tag = one[0]
-            if tag & 0x10000:
-                if (tag & 0xFFFF) > 0xFF and (step := self._private(one, creators, dialect, depth, program)):
-                    found[tag] = step
-                    found.setdefault(tag & 0xFFFF0000 | (tag >> 8 & 0xFF), program.step(_text(tag)))
-            elif self._rules.unknown_kept and _unknown(tag):
-                vr = _vr_of(one)
-                found[tag] = program.step(_made(tag, vr, self._rules.by_vr(vr)))
+        private = [one for one in elements if one[0] & 0x10000]
+        found = self._blocks(private, dialect, depth, program) if private else {}
+        if self._rules.unknown_kept:
+            found = dict(found)
+            for one in elements:
+                if not one[0] & 0x10000 and _unknown(one[0]):
+                    vr = _vr_of(one)
+                    found[one[0]] = program.stranger(one[0], vr, 0, self._rules.by_vr(vr))
         return found
 
-    def _creators(self, elements: list[Element]) -> dict[int, str]:
+    def _blocks(self, private: list[Element], dialect: Dialect, depth: int, program: Program) -> dict[int, Step]:
+        """A step for each private element that stays; images of a series have the same, so these are remembered."""
+        creators = self._creators(private)
+        key: Hashable = None
+        if not self._declared:
+            key = (tuple([(one[0], one[1], one[5]) for one in private]), tuple(creators.values()))
+            if (known := program.levels.get(key)) is not None:
+                return known
+        found: dict[int, Step] = {}
+        entered = self._entered
+        for one in private:
+            tag = one[0]
+            block = tag & 0xFFFF0000 | (tag >> 8 & 0xFF)
+            creator = creators.get(block)
+            if creator and (tag & 0xFFFF) > 0xFF and (step := self._private(one, creator, dialect, depth, program)):
+                found[tag] = step
+                found.setdefault(block, program.stranger(block, "LO", 0, "K"))
+        if key is not None and len(private) < _MANY and entered == self._entered:
+            if len(program.levels) >= _MOST:
+                program.levels.clear()
+            program.levels[key] = found
+        return found
+
+    def _creators(self, private: list[Element]) -> dict[int, str]:
         """Group and block to creator, of this very level (PS3.5 7.8.1)."""
         data = self._scanner.data
         return {
             tag: bytes(data[value:end]).decode("latin-1").strip(" \0")
-            for tag, vr, _, value, end, undefined in elements
-            if tag & 0x10000 and 0x10 <= tag & 0xFFFF <= 0xFF and vr in {b"LO", b"UN", b""} and not undefined
+            for tag, vr, _, value, end, undefined in private
+            if 0x10 <= tag & 0xFFFF <= 0xFF and vr in {b"LO", b"UN", b""} and not undefined
         }
 
-    def _private(
-        self, one: Element, creators: Mapping[int, str], dialect: Dialect, depth: int, program: Program
-    ) -> Step | None:
+    def _private(self, one: Element, creator: str, dialect: Dialect, depth: int, program: Program) -> Step | None:
         tag, vr = one[0], _vr_of(one)
-        creator = creators.get(tag & 0xFFFF0000 | (tag >> 8 & 0xFF))
-        if not creator:
-            return None
         key = (creator, tag >> 16, tag & 0xFF)
         own = self._own.get(program.path, {}).get(key) or self._own.get((), {}).get(key)
         vr, action, most = self._rules.rule(key, vr, self._declared)
@@ -114,10 +133,11 @@ class Strangers:
             action = "K" if self._worth(one, dialect, depth, program) else ""
         if action in {"", "X"}:
             return None
-        return program.step(_made(tag, vr, action, most))
+        return program.stranger(tag, vr, most, action)
 
     def _worth(self, one: Element, dialect: Dialect, depth: int, program: Program) -> bool:
         """Whether any private element in a private sequence stays."""
+        self._entered += 1
         within = self._scanner.dialect_within(one, dialect)
         below = program.within(one[0])
         for start, end in self._scanner.items(one, within):
@@ -135,26 +155,17 @@ def _vr_of(one: Element) -> str:
     return vr if vr in _KNOWN_VRS else "UN"
 
 
-def _made(tag: int, vr: str, action: str, most: int = 0) -> Rule:
-    return Rule(tag=tag, keyword="", vr=vr, action=action, source="", most=most)
-
-
-def _text(tag: int) -> Rule:
-    """The creator of the block that a private element is in."""
-    return _made(tag & 0xFFFF0000 | (tag >> 8 & 0xFF), "LO", "K")
-
-
 def _unknown(tag: int) -> bool:
     group = tag >> 16
     repeating = group & 0xFF00 in {0x5000, 0x6000} and not group & 1 and group & 0xFF < 0x20
     return bool(tag & 0xFFFF) and group not in _NEVER and not repeating and tag not in reference.elements()
 
 
-def declared_safe(scanner: Scanner, elements: list[Element], dialect: Dialect) -> dict[Key, bool]:
+def declared_safe(scanner: Scanner, by_tag: Mapping[int, Element], dialect: Dialect) -> dict[Key, bool]:
     """Blocks (number -1) and elements that the object itself calls free of identity (PS3.3 C.12.1.1.7)."""
-    found = next((one for one in elements if one[0] == _CHARACTERISTICS and one[1] in {b"SQ", b"UN", b""}), None)
+    found = by_tag.get(_CHARACTERISTICS)
     safe: dict[Key, bool] = {}
-    if found is None:
+    if found is None or found[1] not in {b"SQ", b"UN", b""}:
         return safe
     within = scanner.dialect_within(found, dialect)
     order: Literal["big", "little"] = "big" if within.order == ">" else "little"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from pacsferry.core.encoding import LONG_VRS, UNDEFINED
@@ -96,6 +96,8 @@ _LIKE = (
 )
 #: TimezoneOffsetFromUTC is of dates, though its VR is SH.
 _ZONE = 0x00080201
+#: So many tags that no rule names a program remembers.
+_REMEMBERED = 8192
 PIXEL_TAGS = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}
 
 DUMMY_WORD = b"REMOVED"
@@ -166,6 +168,9 @@ class Program(dict[int, "Step | None"]):
         self._items, self._paths, self._path = items, paths or {}, path
         self._here = self._paths.get(path, {}) if path else {}
         self._below: dict[int, Program] = {}
+        #: What ``private.Strangers`` remembers of levels with private elements.
+        self.levels: dict[Hashable, dict[int, Step]] = {}
+        self._strangers: dict[tuple[int, str, int, str], Step] = {}
 
     @property
     def rules(self) -> Mapping[int, Rule]:
@@ -200,10 +205,23 @@ class Program(dict[int, "Step | None"]):
 
     def __missing__(self, tag: int) -> Step | None:
         rule = self.rule(tag)
-        # Nothing is remembered of tags without a rule: there may be as many as the sender likes.
         if rule is None:
+            # There may be as many tags without a rule as the sender likes, so only some are remembered.
+            if len(self) < _REMEMBERED:
+                self[tag] = None
             return None
         step = self[tag] = self.step(rule)
+        return step
+
+    def stranger(self, tag: int, vr: str, most: int, action: str) -> Step:
+        """A step for an element that no rule names by its tag; some are remembered, however many a sender likes."""
+        key = (tag, vr, most, action)
+        step = self._strangers.get(key)
+        if step is None:
+            if len(self._strangers) >= _REMEMBERED:
+                self._strangers.clear()
+            rule = Rule(tag=tag, keyword="", vr=vr, action=action, source="", most=most)
+            step = self._strangers[key] = self.step(rule)
         return step
 
     def rule(self, tag: int) -> Rule | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from pacsferry.core import charsets as text
 from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
@@ -274,22 +275,26 @@ class Splice:
 
     def moved(self, vr: str, raw: bytes, step: Step) -> bytes | None:
         """A date, time or zone as it goes out; None where it cannot."""
-        if not step.moves or vr in {"TM", "SH"}:
-            return dates.moved(vr, raw, None)
-        if self._shift_days is None and self._shift is not None:
+        return dates.moved(vr, raw, self._days() if step.moves else None)
+
+    def _days(self) -> int:
+        """The patient's shift, asked for once. Raises ``ValueError`` where rules move dates and nobody gave one."""
+        if self._shift_days is None:
+            if self._shift is None:
+                raise ValueError("no shift was given")
             self._shift_days = self._shift()
-        return dates.moved(vr, raw, self._shift_days) if self._shift_days is not None else None
+        return self._shift_days
 
     def _date(self, one: Element, step: Step, here: _Context) -> None:
         raw = self._value(one, step, here)
-        new = None if raw is None else self.moved(step.vr.decode(), raw.strip(b" \0"), step)
-        if new is None or (one[0] == _BIRTH and not here.depth and self._too_old(raw or b"", here)):
+        whole, days = _dated(one[0], step.vr, raw, self._days() if step.moves else None)
+        if not whole or (one[0] == _BIRTH and not here.depth and self._too_old(raw or b"", here)):
             self._spare(step)
             return
-        if step.moves and raw:
-            self._moved |= dates.days_of(step.vr.decode(), raw)
+        if step.moves:
+            self._moved.update(days)
         # A day that was moved is no copy: it may happen to be another one of the patient.
-        self.writer.put_own(element(one[0], step.vr, new), head=8)
+        self.writer.put_own(whole, head=8)
 
     def _too_old(self, born: bytes, here: _Context) -> bool:
         """Whether a birth date tells that the patient is 90 or more; without a date of the study it might."""
@@ -416,6 +421,16 @@ class _Context:
             if tag == _DESIGNATOR:
                 return bytes(data[value:end]).decode("latin-1").strip(" \0")
         return None
+
+
+@lru_cache(maxsize=8192)
+def _dated(tag: int, vr: bytes, raw: bytes | None, days: int | None) -> tuple[bytes, tuple[bytes, ...]]:
+    """The whole element of a date, time or zone with its date moved, and the days that it named; b"" if it is none."""
+    name = vr.decode()
+    new = None if raw is None else dates.moved(name, raw.strip(b" \0"), days)
+    if raw is None or new is None:
+        return b"", ()
+    return element(tag, vr, new), tuple(sorted(dates.days_of(name, raw)))
 
 
 def _tag(step: Step) -> int:
