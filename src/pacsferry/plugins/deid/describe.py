@@ -99,6 +99,8 @@ def _facts(rules: RuleSet) -> dict[str, object]:
         "codes": ", ".join(rules.codes) or "none",
         "technical": _names(rule for rule in _by_source(rules, "technical: ") if rule.where != "code"),
         "schemes": len(reference.schemes()),
+        "required": sum(rule.source.startswith("required text") for rule in rules.rules),
+        "encoders": ", ".join(reference.encoders()),
         "depth": limits.depth,
         "elements": limits.elements,
         "ratio": limits.inflate_ratio,

@@ -249,12 +249,16 @@ def _decide(tag: int, vr: str, wanted: Policy) -> tuple[str, str, str]:
         return reference.additions()[tag][0], f"added: {reference.additions()[tag][1]}", "any"
     if tag in reference.technical():
         return _technical(tag, wanted)
-    if tag in reference.overlays():
-        return "X", _OVERLAYS, "any"
+    overlay = tag in reference.overlays()
+    return ("X", _OVERLAYS, "any") if overlay else (*_unlisted(tag, vr, wanted), "any")
+
+
+def _unlisted(tag: int, vr: str, wanted: Policy) -> tuple[str, str]:
+    """What becomes of an element that no table lists; text that some kind of object must have is never just removed."""
     action, source = by_vr(tag, vr, wanted.unlisted)
     if action == "X" and tag in reference.required():
-        return reference.required()[tag][0], f"required text: {reference.required()[tag][1]}", "any"
-    return action, source, "any"
+        return reference.required()[tag][0], f"required text: {reference.required()[tag][1]}"
+    return action, source
 
 
 _OVERLAYS = "PS3.15 E.1-1: overlays, whole planes"
