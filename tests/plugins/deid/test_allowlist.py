@@ -6,6 +6,9 @@ import io
 import json
 import os
 import pickle
+import re
+import shutil
+import subprocess
 from functools import cache
 
 import pytest
@@ -26,6 +29,7 @@ from pacsferry.testing.encode import ENCODINGS, file
 from pacsferry.testing.kinds import KINDS
 from pacsferry.testing.samples import ct_study, part10, report
 from support.cleaning import KEYS, PSEUDONYM, source, whole
+from support.peers import missing
 
 CORPUS = {planted.name: planted for planted in corpus()}
 #: Written by us, whatever the list says.
@@ -49,6 +53,23 @@ def cleaned(data, **settings):
 
 def named(name):
     return {row.tag for row in allowlist.listed(name) if not row.path}
+
+
+@pytest.fixture
+def dciodvfy(tmp_path):
+    """The errors that dciodvfy finds, without the values that it quotes."""
+    found = shutil.which("dciodvfy")
+    if found is None:
+        missing("dicom3tools")
+    path = tmp_path / "object.dcm"
+
+    def run(data):
+        path.write_bytes(data)
+        ran = subprocess.run([found, "-new", str(path)], capture_output=True, text=True, errors="replace", check=False)
+        lines = (ran.stdout + ran.stderr).splitlines()
+        return {re.sub(r"= <.*|<[0-9.]+>", "", line) for line in lines if line.startswith("Error")}
+
+    return run
 
 
 # --- nothing else survives
@@ -362,3 +383,21 @@ def test_the_table_has_paths():
     assert rows[path][1:4] == ("PixelSpacing", "DS", "K")
     assert rows["(0010,0030)"][3] == "Z"
     assert rows["any other"][3] == "X"
+
+
+# --- valid
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "RTSTRUCT"])
+@pytest.mark.parametrize("dates", [{}, None], ids=["moved", "removed"])
+def test_what_the_extended_list_keeps_stays_valid(kind, dates, dciodvfy):
+    data = part10(KINDS[kind]())
+    assert dciodvfy(whole(of(list="extended", dates=dates).apply(source(data)))) <= dciodvfy(data)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["CT", "MR", "US", "SC"])
+def test_what_rad_loaders_list_keeps_of_ct_and_mr_stays_valid(kind, dciodvfy):
+    data = part10(KINDS[kind]())
+    assert dciodvfy(whole(of(list="rad-loader").apply(source(data)))) <= dciodvfy(data)

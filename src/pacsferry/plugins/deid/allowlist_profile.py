@@ -36,22 +36,23 @@ class ListPrograms:
         self._top = {rule.tag: rule for rule in allowed.top.rules}
         self._elsewhere = {rule.tag: rule for rule in allowed.elsewhere}
         self._paths = {path: {rule.tag: rule for rule in rules} for path, rules in allowed.paths}
-        self._made: dict[bool, Chosen] = {}
+        self._made: dict[tuple[str, bool], Chosen] = {}
 
     def of(self, subject: Subject) -> Chosen:
         """The program for an object. Raises ``HeldError`` for one that the list would empty."""
         _not_a_shell(subject, self._allowed.named)
-        found = self._made.get(subject.signed)
+        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed)
+        found = self._made.get(key)
         if found is None:
-            found = self._made[subject.signed] = self._make(signed=subject.signed)
+            found = self._made[key] = self._make(key[0], signed=key[1])
         return found
 
     def strangers(self, _subject: Subject, _chosen: Chosen) -> None:
         """Nothing survives without a rule."""
 
-    def _make(self, *, signed: bool) -> Chosen:
-        items = Program(self._elsewhere, "", nested=True, signed=signed)
-        top = Program(self._top, "", nested=False, signed=signed, items=items, paths=self._paths)
+    def _make(self, sop_class: str, *, signed: bool) -> Chosen:
+        items = Program(self._elsewhere, sop_class, nested=True, signed=signed)
+        top = Program(self._top, sop_class, nested=False, signed=signed, items=items, paths=self._paths)
         rules = self._allowed.top
         return Chosen(program=top, codes=(), method=rules.method, private=MappingProxyType({}))
 
@@ -118,7 +119,7 @@ class Allowlist:
             "nested": len(nested),
             "sequences": len([path for path in wanted.kept if path]),
             "framed": _names(rule for rule in rules.rules if rule.tag in framed and rule.action in {"K", "U"}),
-            "emptied": _names(rule for rule in rules.rules if rule.action == "Z"),
+            "emptied": _names(rule for rule in rules.rules if rule.action == "Z" and rule.vr not in TEMPORAL_VRS),
             "shifts": _shifts(rules.shifts),
             "unmoved": "" if rules.shifts else "yes",
             "raw": _names(rule for rule in [*listed, *nested] if rule.tag in wanted.raw),

@@ -61,7 +61,8 @@ def compile_allowlist(wanted: Wanted) -> Allowed:
         found = _named(rule, wanted, ()) or _container(rule, wanted, ())
         if found is None and rule.tag in framed:
             one = framed[rule.tag]
-            found = replace(rule, action=one.action, source=f"every list: {one.reason}")
+            action = _undated(rule.tag) if rule.vr in TEMPORAL_VRS else one.action
+            found = replace(rule, action=action, source=f"every list: {one.reason}")
         if rule.tag in WRITTEN:
             found = replace(rule, action=WRITTEN[rule.tag][0], source=WRITTEN[rule.tag][1])
         top.append(found or rule)
@@ -124,23 +125,24 @@ def _named(rule: Rule, wanted: Wanted, path: tuple[int, ...]) -> Rule | None:
         return replace(kept, action=WRITTEN[rule.tag][0]) if path else None
     if rule.tag in wanted.raw:
         return replace(kept, source=f"{kept.source}; raw, as the profile asks")
-    return _by_kind(kept, wanted, path)
+    return _by_kind(kept, wanted)
 
 
-def _by_kind(kept: Rule, wanted: Wanted, path: tuple[int, ...]) -> Rule:
+def _by_kind(kept: Rule, wanted: Wanted) -> Rule:
     """UIDs, orders and dates follow a policy of their own, whatever the list says."""
     if kept.tag == _ACCESSION:
         return replace(kept, action="Z")
     if kept.vr == "UI" and kept.tag not in reference.roles():
         return replace(kept, action="U")
     if kept.vr in TEMPORAL_VRS:
-        bare = "Z" if not path and kept.tag in _emptied() else "X"
+        bare = _undated(kept.tag)
         return replace(kept, action="S", spare=bare) if wanted.shifts else replace(kept, action=bare)
     return kept
 
 
-def _emptied() -> frozenset[int]:
-    return frozenset(one.tag for one in frame() if one.action == "Z")
+def _undated(tag: int) -> str:
+    """What the Basic profile makes of a date or time: what the IOD demands is there, the date is not."""
+    return reference.listed().get(tag, "X")
 
 
 def _where(tag: int, path: tuple[int, ...]) -> str:
@@ -164,6 +166,8 @@ def _canonical(
         at = "/".join(f"{tag:08X}" for tag in path)
         for rule in rules:
             yield f"{at} {rule.tag:08X} {rule.vr} {rule.action} {rule.where} {rule.most} {rule.spare}"
+    for uid, attributes in sorted(reference.types().items()):
+        yield f"{uid} {sorted(attributes.items())}"
     for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), NEEDED, PALETTE):
         yield repr(sorted(facts))
     yield repr(Limits())
