@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.folders import Yard, released, tree
-from support.loading import place
 
 from pacsferry import app
 from pacsferry.app import folders
 from pacsferry.core.errors import ConfigError, RefusedError
 from pacsferry.core.model import Status
 from pacsferry.testing.samples import ct_study, implicit, mr_study, part10, report, secondary_capture
+from support.folders import Yard, released, tree
+from support.loading import place
 
 CANARIES = ("CANARYID7", "Canary", "QUAY-0009", "Heron", "ACC100", "SMITH")
 
@@ -357,3 +357,23 @@ def test_a_site_says_what_is_wanted_and_who_objects(yard, tmp_path):
     done = yard.run(site=str(site))
     assert sorted((row.status, row.stored) for row in done.loaded.rows) == [(Status.OK, 0), (Status.OK, 4)]
     assert {"objection": 2} in [dict(row.reasons) for row in done.loaded.rows]
+
+
+def test_resume_goes_on_with_the_folder(yard, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = ct()
+    yard.fill(study[:2])
+    yard.run()
+    yard.put("later.dcm", study[2])
+    done = app.resume("p", app.LoadOptions(workers=0))
+    assert [(row.status, row.stored) for row in done.rows] == [(Status.OK, 3)]
+    with pytest.raises(ConfigError, match="no archive"):
+        app.load("p", (), app.LoadOptions(plan_id="0" * 12))
+
+
+@pytest.mark.parametrize("preset", ["research", "tcia", "strict", "rad-loader"])
+def test_presets_keep_what_a_project_began_with(yard, preset):
+    yard.fill(ct())
+    assert yard.run(preset=preset).loaded.exit_code == 0
+    with pytest.raises(RefusedError, match="began with"):
+        yard.run()

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from support.folders import Yard, released, tree
 
 from pacsferry.core.errors import ConfigError, RefusedError
 from pacsferry.core.model import Status
 from pacsferry.testing.samples import ct_study, mr_study, part10, secondary_capture
+from support.folders import Yard, released, tree
 
 CANARIES = (b"CANARYID7", b"Canary", b"QUAY-0009")
 SLICES = 6
@@ -228,7 +228,7 @@ def test_killed_anywhere_and_run_again_it_completes(yard, point, in_place):
     reached = done.returncode == 9
     assert reached or not in_place, done.stderr.decode()[-2000:]
     if not in_place:
-        assert len([path for path in yard.inn.rglob("*.dcm")]) == SLICES + 1
+        assert len(list(yard.inn.rglob("*.dcm"))) == SLICES + 1
     again = yard.run(in_place=in_place)
     assert again.loaded.exit_code == 5
     (row,) = again.loaded.rows

@@ -50,7 +50,7 @@ def test_help_has_every_command_under_its_heading_and_no_later_one():
     assert all(f" {name} " in text for name in COMMANDS)
     positions = [text.index(f"─ {head} ─") for head in ("Load", "Look", "Privacy", "Set-up", "Tools")]
     assert positions == sorted(positions)
-    for later in ("doctor", "deidentify", "simulate", "upload", "web", "worker", "mcp", "query"):
+    for later in ("doctor", "simulate", "upload", "web", "worker", "mcp", "query"):
         assert f"│ {later} " not in text
 
 

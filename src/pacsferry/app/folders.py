@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -29,7 +30,7 @@ from pacsferry.core.ledger import Ledger
 from pacsferry.core.ledger_model import InstanceState
 from pacsferry.core.model import Level, Query, Row, Status
 from pacsferry.core.progress import Progress, Told, silent
-from pacsferry.core.project import Folders, Project, init_project
+from pacsferry.core.project import Folders, Project, find_project, init_project, open_project
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import guard_cell, quiet
@@ -38,13 +39,15 @@ from pacsferry.core.study import Means, Result
 from pacsferry.core.workers import WorkerPool
 from pacsferry.profiles.read import Resolved
 
-from .loading import STAGING, Loaded, concluded, naming_of, saying, staging_of, starter, worker_count
+from .loading import STAGING, Loaded, LoadOptions, concluded, naming_of, saying, staging_of, starter, worker_count
 from .opening import PRESET, Opened, opened, site
 from .reporting import put
 
 #: Files that are no input of a run in place: our own.
 _REPORTS = (".json", ".html", ".csv")
 _LIST = "reports/files.csv"
+#: Where the ledger keeps what `resume` needs: the folder and what was set. It is private like the linkage table.
+_NOTE = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,30 @@ def deidentify(
     there = _project(project, source, target, private, options, resolved)
     with opened(there, resolved, accept_changed=options.accept_changed) as work:
         return _Job(work, source, options, told, stop or threading.Event()).go()
+
+
+def resumed(project: str, options: LoadOptions, told: Told, stop: threading.Event) -> Loaded | None:
+    """Go on with a project that is of a folder; None for any other."""
+    try:
+        there = open_project(find_project(project))
+    except ConfigError:
+        return None
+    if not there.ledger_path.exists():
+        return None
+    with Ledger.open(there.ledger_path, create=False) as ledger:
+        noted = ledger.get_meta(_NOTE)
+    if noted is None:
+        return None
+    said = json.loads(noted)
+    again = FolderOptions(
+        site=there.settings.site,
+        sets=tuple(said["sets"]),
+        private=there.private.parent,
+        workers=options.workers,
+        wait=options.wait,
+        accept_changed=options.accept_changed,
+    )
+    return deidentify(Path(said["source"]), there.images, project, again, told=told, stop=stop).loaded
 
 
 def private_folder() -> Path:
@@ -169,6 +196,7 @@ class _Job:
     def go(self) -> Deidentified:
         quiet()
         ledger = self._work.ledger
+        ledger.set_meta(_NOTE, json.dumps({"source": str(self._source), "sets": self._options.sets}))
         run = ledger.start_run("deidentify", details={"mode": "in-place" if self._in_place else "copy"})
         asked = Asked(ordinal=1, typed=None, query=Query(level=Level.STUDY))
         try:

@@ -104,11 +104,15 @@ def resume(
     stop: threading.Event | None = None,
 ) -> Loaded:
     """Go on with every request of the project that is not complete; ``again`` also with what was not found."""
-    options = options or LoadOptions()
+    from .folders import resumed
+
+    options, stop = options or LoadOptions(), stop or threading.Event()
+    if site is None and (done := resumed(project, options, told, stop)) is not None:
+        return done
     there, resolved = existing(project, site, sets)
     with opened(there, resolved, accept_changed=options.accept_changed) as work:
         asked = unfinished(work, again=again)
-        return _run("resume", work, asked, options, told, stop or threading.Event())
+        return _run("resume", work, asked, options, told, stop)
 
 
 _FINISHED = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED})

@@ -47,6 +47,8 @@ def site(name: str | None, sets: Sequence[str] = (), *, need_archive: bool = Tru
     if not chosen:
         raise ConfigError("no site profile was named", hint=f"say which with --site, or set {VARIABLE}")
     if chosen.startswith(PRESET):
+        if need_archive:
+            raise ConfigError("this project is of a folder, and has no archive", hint="use `pacsferry deidentify`")
         chosen, more = preset_profile(chosen.removeprefix(PRESET))
         sets = (*more, *sets)
     return resolve(chosen, sets, need_archive=need_archive)

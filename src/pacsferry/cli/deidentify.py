@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +75,7 @@ def deidentify(
         raise InterruptedRun("nothing was done")
     options = folders.FolderOptions(
         preset=preset,
-        site=None if preset else site,
+        site=None if preset and site == os.environ.get("PACSFERRY_SITE") else site,
         sets=tuple(sets or ()),
         private=private,
         workers=workers,
