@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from . import _planted_frames as planted_frames
 from .encode import ENCODINGS, EXPLICIT, E, file
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -301,6 +302,33 @@ def corpus() -> Iterator[Planted]:
                 elements, canaries = make()
                 yield Planted(name=f"{name}, {encoding}", data=file(elements, how), canaries=tuple(canaries))
     yield from _files()
+    yield from _frames()
+    yield from _documents()
+
+
+def _frames() -> Iterator[Planted]:
+    """Comments, application segments, and what stands beyond the image, in compressed frames."""
+    for name, (syntax, bits, make) in planted_frames.FRAMES.items():
+        planter = Planter()
+
+        def plant(place: str, planter: Planter = planter) -> bytes:
+            return planter.value(0x7FE00010, "LO", place).encode()
+
+        elements = image(E(0x00280100, "US", bits), E(0x00280101, "US", bits), E(0x00280102, "US", bits - 1))
+        data = planted_frames.compressed(elements, syntax, make(plant))
+        yield Planted(name=f"frames, {name}", data=data, canaries=tuple(planter.canaries))
+
+
+def _documents() -> Iterator[Planted]:
+    """Words in kinds of object other than images; their gate may hold them, and the rules clean them all the same."""
+    for name in planted_frames.documents(Planter().plant):
+        planter = Planter()
+        sop_class, elements = planted_frames.documents(planter.plant)[name]
+        whole = image(sop_class=sop_class)
+        plain = whole if name == "segmentation" else [one for one in whole if one.tag < 0x00280000]
+        data = file([*plain, *elements])
+        canaries = tuple(one for one in planter.canaries if one.token in data)
+        yield Planted(name=f"document, {name}", data=data, canaries=canaries)
 
 
 def _files() -> Iterator[Planted]:
