@@ -98,7 +98,7 @@ def test_sequences_are_trees_and_equal_items_are_one():
     (first, last, elements), (third, _, odd) = sequence.items
     assert (first, last, third) == (1, 2, 3)
     assert [(one.keyword, one.happens) for one in elements] == [
-        ("InstitutionName", "removed"),
+        ("InstitutionName", "dummy"),
         ("SliceThickness", "kept"),
     ]
     assert odd[0].happens == "emptied"
