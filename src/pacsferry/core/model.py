@@ -214,7 +214,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is released of one instance: all that layouts, manifests and reports may know. Nothing original."""
+    """What is released of one instance: all that layouts, manifests and reports may know. Nothing original.
+
+    ``references`` are the released UIDs of the instances that it refers to, each once: whether they are in the project
+    is for reports to say, and none is ever taken out.
+    """
 
     pseudonym: str
     study_uid: str
@@ -228,6 +232,7 @@ class Facts:
     series_description: str = ""
     series_number: int = 0
     instance_number: int = 0
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,29 @@ def test_structures_keep_their_shape_and_lose_their_names():
     assert after.FrameOfReferenceUID == roi.ReferencedFrameOfReferenceUID == image.FrameOfReferenceUID
 
 
+def test_the_references_of_an_object_are_told_as_released():
+    image, drawn = (clean(part10(KINDS[kind]())) for kind in ("CT", "RTSTRUCT"))
+    assert image.facts.instance_uid in drawn.facts.references
+    assert len(set(drawn.facts.references)) == len(drawn.facts.references)
+    assert all(uid.startswith("2.25.") for uid in (*drawn.facts.references, *image.facts.references))
+    written = whole(drawn)
+    assert all(uid.encode() in written for uid in drawn.facts.references)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_original_uid_survives_and_every_reference_is_remapped(kind):
+    before = KINDS[kind]()
+    data = part10(before)
+    out = whole(clean(data))
+    originals = set(re.findall(rb"1\.2\.826\.0\.1\.3680043\.8\.498\.[0-9]+", data))
+    assert len(originals) >= 3
+    assert not [uid for uid in originals if uid in out]
+    for element in cleaned(data).iterall():
+        if element.VR == "UI" and element.value:
+            values = [element.value] if isinstance(element.value, str) else element.value
+            assert all(uid.startswith(("2.25.", "1.2.840.10008.")) for uid in values), element.keyword
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_of_people_and_places_are_nowhere(kind):
     out = whole(clean(part10(KINDS[kind]()))).lower()

@@ -160,6 +160,7 @@ def _draft(
             series_description=_released(subject, splice, top, 0x0008103E),
             series_number=subject.number(0x00200011),
             instance_number=subject.number(0x00200013),
+            references=tuple(splice.references),
         ),
         seen=subject.seen(),
         needles=splice.haul.all(kept),

@@ -28,6 +28,8 @@ _CODES = re.compile(rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]\\\0]*")
 _UIDS = re.compile(rb"[0-9.\\\0 ]*")
 _UID = re.compile(r"[0-9.]{1,64}")
 _STRUCTURAL = "1.2.840.10008."
+#: What names the instances that an object refers to.
+_REFERENCE = "ReferencedSOPInstanceUID"
 #: Bigger binary values are passed on beside the header.
 BULK = 4096
 # Looking up a member of an enumeration takes longer than comparing it.
@@ -73,6 +75,7 @@ class Splice:
         self._keys, self._pseudonym = keys, pseudonym
         self.writer = writer
         self.haul = Haul()
+        self.references: dict[str, None] = {}
         self._pixel_step = pixel_step
         self._strict = strict
         self._shift, self._strangers = shift, strangers
@@ -320,8 +323,10 @@ class Splice:
             self._replaced(raw, step)
 
     def _replaced(self, raw: bytes, step: Step) -> None:
-        value = "\\".join(self.uid(part, step.needle) for part in raw.decode("latin-1").split("\\"))
-        self.writer.put_value(step.head, padded(value.encode("ascii"), b"UI"))
+        new = [self.uid(part, step.needle) for part in raw.decode("latin-1").split("\\")]
+        if step.needle == _REFERENCE:
+            self.references.update(dict.fromkeys(one for one in new if one.startswith("2.25.")))
+        self.writer.put_value(step.head, padded("\\".join(new).encode("ascii"), b"UI"))
 
     def uid(self, original: str, keyword: str) -> str:
         """The new UID of one original; structural ones stay if they are UIDs at all."""
