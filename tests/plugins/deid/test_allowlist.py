@@ -81,7 +81,11 @@ def kept_words(made):
     return {rule.tag for rule in made.rules.rules if rule.action == "K"}, nested
 
 
-@pytest.mark.parametrize("name", [name for name in CORPUS if name != "behind the data set"])
+#: Objects that carry words where images have pixels.
+DOCUMENTS = [name for name in CORPUS if name.startswith("document, ")]
+
+
+@pytest.mark.parametrize("name", [name for name in CORPUS if name not in {"behind the data set", *DOCUMENTS}])
 @pytest.mark.parametrize("which", ["rad-loader", "extended"])
 def test_no_canary_survives_outside_the_list(which, name):
     planted, made = CORPUS[name], of(list=which)
@@ -298,6 +302,15 @@ def test_a_report_is_no_empty_shell(which):
     with pytest.raises(HeldError, match="empty shell") as caught:
         of(list=which).apply(source(part10(report(ct_study(slices=1, rows=8, columns=8)))))
     assert caught.value.code == "sop-class"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("which", ["rad-loader", "extended"])
+def test_no_document_is_an_empty_shell(which, name):
+    with pytest.raises(HeldError, match=r"empty shell|names nothing") as caught:
+        of(list=which).apply(source(CORPUS[name].data))
+    assert caught.value.code == "sop-class"
+    assert CORPUS[name].survivors(repr(caught.value).encode()) == []
 
 
 @pytest.mark.parametrize("kind", ["enhanced CT", "enhanced MR", "palette", "RTSTRUCT"])
