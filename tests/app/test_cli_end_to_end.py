@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
+import subprocess
 import sys
 
 import pytest
@@ -273,6 +275,75 @@ def test_a_released_file_that_is_gone_or_damaged_is_noticed(there):
     assert (told.code, len(told.document["missing"]), len(told.document["changed"])) == (5, 1, 1)
 
 
+@pytest.mark.parametrize("again", ["load", "resume"])
+def test_a_released_file_that_is_gone_comes_back(there, again):
+    load(there, "ACC100")
+    first = there.images()[0]
+    content = first.read_bytes()
+    first.unlink()
+    there.archive.log.clear()
+    told = load(there, "ACC100") if again == "load" else call("resume", "p", "--workers", 0)
+    assert told.code == 0
+    if again == "load":
+        assert first.read_bytes() == content
+        assert len(there.archive.log.sent("wado-rs")) == 1
+        assert call("verify-files", "p").code == 0
+
+
+def test_what_is_private_is_only_its_owners_and_what_is_released_has_its_mode(there):
+    os.umask(0o000)
+    try:
+        load(there, "ACC100", extra='[output]\nmode = "0640"\n')
+    finally:
+        os.umask(0o022)
+    private = there.folder / "private" / "p"
+    for path in (private, *private.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
+    for path in (there.folder / "research" / "p").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o022 == 0, path.name
+    assert {stat.S_IMODE(path.stat().st_mode) for path in there.images()} == {0o640}
+
+
+def test_a_private_folder_that_others_can_enter_is_refused(there):
+    load(there, "ACC100")
+    (there.folder / "private" / "p").chmod(0o755)
+    there.archive.log.clear()
+    assert load(there, "ACC300").code == 7
+    assert there.archive.log.of() == []
+
+
+def test_studies_without_a_patient_id_are_patients_of_their_own(tmp_path):
+    with place(tmp_path, [*ct("ACC100", patient=""), *ct("ACC200", patient="", seed=2)]) as there:
+        told = load(there, "ACC100", "ACC200")
+        assert told.code == 0
+        assert len({row["case_id"] for row in told.document["results"]}) == 2
+
+
+def test_one_accession_number_of_two_patients_gives_two_cases(tmp_path):
+    with place(tmp_path, [*ct("ACC100"), *ct("ACC100", patient=OTTO)]) as there:
+        told = load(there, "ACC100")
+        assert told.code == 0
+        assert len({row["case_id"] for row in told.document["results"]}) == 2
+
+
+@pytest.mark.parametrize("layout", ["cases", "flat"])
+@pytest.mark.parametrize("names", ["cases", "keyed-hash"])
+def test_every_layout_and_name_gives_every_image_its_own_place(there, layout, names):
+    extra = f'[layout]\nuse = "{layout}"\n[pseudonyms]\nuse = "{names}"\n'
+    told = load(there, "ACC100", "ACC200", extra=extra)
+    assert told.code == 0
+    assert len(there.images()) == 8
+    assert {row["status"] for row in load(there, "ACC100", "ACC200", extra=extra).document["results"]} == {"skipped"}
+    assert call("verify-files", "p").code == 0
+
+
+def test_resume_without_anything_to_do_is_fine(there):
+    load(there, "ACC100")
+    there.archive.log.clear()
+    told = call("resume", "p", "--workers", 0)
+    assert (told.code, told.document["results"], there.archive.log.of()) == (0, [], [])
+
+
 # --- tampering, secrets, rules, places
 
 
@@ -366,8 +437,6 @@ def test_a_full_disk_is_6_and_a_resume_completes(there, over, objects):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY));"
         "from pacsferry.cli.main import run; run()"
     )
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", code, "load", "p", "ACC100", "BIG", "-s", str(there.site)],
         capture_output=True,
@@ -384,6 +453,49 @@ def test_a_full_disk_is_6_and_a_resume_completes(there, over, objects):
     assert told.code == 0, told
     assert call("verify-files", "p").code == 0
     assert len(there.images()) == 6
+
+
+ON_A_SMALL_DISK = """
+mount -t tmpfs -o size=3m tmpfs small && cd small || exit 99
+try() {{ {python} -c 'from pacsferry.cli.main import run; run()' "$@" > ../out.json 2> ../err.txt; echo $?; }}
+try load p ACC100 BIG -s ../site.toml --workers 1
+cp ../out.json ../full.json
+mount -o remount,size=64m .
+try audit p --check
+try resume p --workers 1
+try verify-files p
+"""
+
+
+def test_a_disk_that_is_really_full_leaves_the_ledger_whole(there):
+    """On a file system of 3 MB; made larger afterwards."""
+    there.archive.add(
+        *ct_study(slices=3, rows=1024, columns=1024, accession="BIG", patient_id=ANNA, patient_name="Canary^Anna")
+    )
+    there.write(("wado-rs",))
+    text = there.site.read_text()
+    there.site.write_text(text + '\n[output]\nimages = "./small/research"\nprivate = "./small/private"\n')
+    (there.folder / "small").mkdir()
+    script = ON_A_SMALL_DISK.format(python=sys.executable)
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        capture_output=True,
+        cwd=there.folder,
+        timeout=100,
+        check=False,
+        text=True,
+        env=dict(os.environ),
+    )
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip("needs leave to mount a tmpfs in a namespace of its own")
+    assert done.stdout.split() == ["6", "0", "0", "0"], (
+        done.stdout,
+        done.stderr,
+        (there.folder / "full.json").read_text(),
+    )
+    full = json.loads((there.folder / "full.json").read_text())
+    assert full["status"] in {"failed", "incomplete", "error"}
+    assert "free space" in full["hint"]
 
 
 # --- gates
