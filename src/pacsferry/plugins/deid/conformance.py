@@ -89,14 +89,19 @@ def _section(heading: str, rules: Iterable[Rule]) -> Iterator[str]:
 
 def _by_source(rules: list[Rule]) -> Iterator[str]:
     """One list per reason; very long ones are counted."""
-    for source in dict.fromkeys(rule.source for rule in rules):
-        own = [rule for rule in rules if rule.source == source]
+    for source in dict.fromkeys(map(_reason, rules)):
+        own = [rule for rule in rules if _reason(rule) == source]
         if source in _COUNTED:
             counts = Counter(rule.vr for rule in own)
             told = ", ".join(f"{number} {vr}" for vr, number in sorted(counts.items()))
             yield f"*{source}*: {len(own)} elements ({told}).\n"
         else:
             yield f"*{source}*: {', '.join(map(_name, own))}.\n"
+
+
+def _reason(rule: Rule) -> str:
+    """The reason without the example that it names."""
+    return rule.source.partition(", as in ")[0]
 
 
 def _name(rule: Rule) -> str:
