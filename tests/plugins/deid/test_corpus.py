@@ -94,19 +94,6 @@ def test_strict_keeps_nothing_but_uids_of_classes_and_schemes():
     assert not [rule.keyword for rule in rules if rule.vr in TEXT_VRS and rule.action in {"K", "S"}]
 
 
-def test_the_list_of_rad_loader_lets_through_what_it_names_and_nothing_else():
-    by = of_preset("rad-loader")
-    named = {row[0] for row in by.table() if row[3] != "X"}
-    for name, planted in CORPUS.items():
-        # What has no pixels of its own is held by that profile.
-        if name != "behind the data set" and not name.startswith("document"):
-            left = {
-                f"({one.tag >> 16:04X},{one.tag & 0xFFFF:04X})"
-                for one in planted.survivors(whole(by.apply(source(planted.data))))
-            }
-            assert left <= named, name
-
-
 def test_what_rules_keep_is_a_short_list_of_technical_text():
     kept = kept_by_rule()
     assert len(kept) < 60

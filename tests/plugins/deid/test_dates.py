@@ -46,7 +46,7 @@ def test_another_secret_gives_another_shift():
     assert len({Shifts().of(keys, keys.subject("PAT4711", "", "")) for keys in secrets}) > 5
 
 
-def test_dates_times_and_intervals_at_every_depth():
+def test_rule_13_dates_times_and_intervals_move_together_at_every_depth():
     frame = [E(0x00189074, "DT", "20200102235959.5+0100"), E(0x00189151, "DT", "20200103000001.25")]
     elements = [
         E(0x00080020, "DA", "20200102"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pacsferry.core.model import Outcome
 from pacsferry.plugins.deid import reference
 from pacsferry.plugins.deid.options import CODES, LATER, OPTIONS
+from pacsferry.plugins.gates.residual import ResidualIdentifiers
 from pacsferry.testing.corpus import CT, KEPT_SEQUENCE, image
 from pacsferry.testing.encode import E, file
 from support.choosing import cleaned_by, codes, draft_by, profile, refusal
@@ -156,3 +158,19 @@ def test_the_same_settings_in_another_order_give_the_same_rules():
     assert first.rules == second.rules
     assert first.digest == second.digest
     assert KEYS.uid(UID) != UID
+
+
+@pytest.mark.parametrize("how", ["option", "rule"])
+def test_what_is_kept_on_purpose_is_not_held_because_it_stood_in_a_sequence_too(how):
+    kept = {
+        "option": profile(options=["retain-institution-identity"]),
+        "rule": profile(
+            rule=[{"element": "InstitutionName", "action": "keep"}, {"element": "AccessionNumber", "action": "keep"}]
+        ),
+    }[how]
+    inner = [E(0x00080050, "SH", "ACC98765"), E(0x00080080, "LO", "St Elsewhere")]
+    names = [E(0x00080080, "LO", "St Elsewhere"), E(0x00400275, "SQ", [inner] if how == "rule" else [inner[1:]])]
+    draft = draft_by(kept, file(image(*names)))
+    assert ResidualIdentifiers().judge(draft).outcome is Outcome.ALLOW
+    gone = draft_by(profile(), file(image(*names, E(0x00080070, "LO", "St Elsewhere"))))
+    assert ResidualIdentifiers().judge(gone).outcome is Outcome.HOLD

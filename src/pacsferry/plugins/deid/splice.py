@@ -369,7 +369,7 @@ class Splice:
             inside = here.inside(self._data, within, elements, one[0], dummies=False)
             for each in elements:
                 step = inside.program[each[0]]
-                if step is not None and (step.needle or step.vr == b"SQ") and (step.vr != b"UI" or step.op in _GOING):
+                if step is not None and (step.vr == b"SQ" or (step.needle and _identifies(step))):
                     self._look(each, step, inside)
 
     def _enter(self, one: Element, step: Step, here: _Context) -> None:
@@ -436,6 +436,11 @@ def _dated(tag: int, vr: bytes, raw: bytes | None, days: int | None) -> tuple[by
     if raw is None or new is None:
         return b"", ()
     return element(tag, vr, new), tuple(sorted(dates.days_of(name, raw)))
+
+
+def _identifies(step: Step) -> bool:
+    """Whether what stands in an element must not be found elsewhere; not what rules keep, such as an institution."""
+    return step.op in _GOING if step.vr == b"UI" else step.op > LAST_COPY
 
 
 def _tag(step: Step) -> int:
