@@ -75,6 +75,7 @@ def test_two_loads_at_once_do_each_study_once(there, over):
     all_well(done)
     for _, document, _ in done:
         assert set(statuses(document)) <= {"ok", "skipped"}
+    until(lambda: len(there.archive.log.sent(over)) >= STUDIES * SLICES, 5)
     sent = Counter(there.archive.log.sent(over))
     assert set(sent.values()) == {1}
     assert len(sent) == len(there.images()) == STUDIES * SLICES

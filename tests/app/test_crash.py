@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 
 import pytest
 
 from pacsferry.core.errors import StoreError
+from pacsferry.core.errors import FerryError
 from pacsferry.testing.samples import ct_study
 from support.commands import PACSFERRY, call, run
 from support.loading import TRANSPORTS, place
@@ -47,20 +50,38 @@ def start(there, *words, **env):
     )
 
 
+def recorded(there):
+    """How many instances the ledger has as stored; a file gets its name a moment before."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{there.folder}/private/p/ledger.db?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT coalesce(sum(stored), 0) FROM study").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # not made yet
+
+
 def load_until(there, over, count, **env):
-    """Start a load that stands still before the instance after ``count``; wait until so many are published."""
+    """Start a load that stands still before the instance after ``count``; wait until so many are recorded."""
     there.write((over,))
     there.archive.faults.add(f"pause:nth={count + 1},seconds=30")
     process = start(
         there, "load", "p", ACC, "-s", there.site, "--set", "archive.timeouts.stall=60s", "--workers", 2, **env
     )
     try:
-        until(lambda: len(there.images()) >= count - 1)  # the end of a part shows only when the next one begins
+        until(lambda: recorded(there) >= count - 1)  # the end of a part shows only when the next one begins
     except AssertionError:
         process.kill()
         out, err = process.communicate()
         raise AssertionError((len(there.images()), out, err)) from None
     return process
+
+
+def recorded(there):
+    """How many images the ledger knows: a file has its name a moment before its row is written."""
+    try:
+        with there.ledger() as ledger:
+            return len(list(ledger.all_stored()))
+    except FerryError:
+        return 0
 
 
 def completes(there, over):
@@ -71,7 +92,7 @@ def completes(there, over):
     assert told.code == 0, told
     assert [row["status"] for row in told.document["results"]] == ["ok"]
     assert len(there.images()) == SLICES
-    assert len(set(there.archive.log.sent(over))) == SLICES - before
+    until(lambda: len(set(there.archive.log.sent(over))) == SLICES - before, 5)
     staging = there.folder / "research" / "p" / ".staging"
     assert not staging.exists() or list(staging.iterdir()) == []
     assert call("verify-files", "p").document["status"] == "ok"

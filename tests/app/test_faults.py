@@ -8,6 +8,7 @@ from pacsferry.core.errors import FerryError
 from pacsferry.core.model import Status
 from pacsferry.testing.samples import ct_study
 from support.loading import TRANSPORTS, Place, place
+from support.processes import until
 
 ACC = "ACC100"
 SLICES = 6
@@ -37,7 +38,8 @@ def completes(there: Place, over: str, *, expected_missing: int | None = None) -
     assert only_row(loaded).status in {Status.OK, Status.SKIPPED}
     assert loaded.exit_code == 0
     assert len(there.images()) == SLICES
-    assert len(set(there.archive.log.sent(over))) == SLICES - before
+    # The simulator notes an instance once it is acknowledged, which may be after we have all of them.
+    until(lambda: len(set(there.archive.log.sent(over))) == SLICES - before, 5)
 
 
 @pytest.mark.parametrize("over", TRANSPORTS)
