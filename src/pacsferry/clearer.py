@@ -51,7 +51,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """All that clearing needs."""
+    """All that clearing needs. ``ahead``: a processor is free to write while the next object is cleared."""
 
     chosen: Chosen
     keys: ProjectKeys
@@ -61,6 +61,7 @@ class Desk:
     mode: int
     group: int | None
     sync: bool = True
+    ahead: bool = False
     folders: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def folder(self, facts: Facts) -> str:
@@ -106,6 +107,7 @@ def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
         mode=message["mode"],
         group=message["group"],
         sync=message.get("sync", True),
+        ahead=message.get("ahead", False),
     )
 
 
@@ -222,13 +224,17 @@ class Sheet:
 
 
 class Writer:
-    """Writes and answers in a thread, in order, while the next object is cleared: digest and write need no interpreter.
+    """Writes and answers; ahead, in a thread, in order, while the next object is cleared.
 
-    At most ``AHEAD`` objects wait, so that memory stays within bounds.
+    Digest and write need no interpreter, but taking turns costs time where no processor is free. At most ``AHEAD``
+    objects wait, so that memory stays within bounds.
     """
 
     def __init__(self, at: Desk, sock: socket.socket) -> None:
         self._at, self._sock = at, sock
+        self._thread: threading.Thread | None = None
+        if not at.ahead:
+            return
         self._sheets: queue.Queue[Sheet | None] = queue.Queue(AHEAD)
         # The other thread computes all the time; with the usual 5 ms ours would wait longer than it writes.
         sys.setswitchinterval(SWITCH)
@@ -236,13 +242,17 @@ class Writer:
         self._thread.start()
 
     def put(self, sheet: Sheet) -> None:
-        """Hand one over; waits while too many wait."""
-        self._sheets.put(sheet)
+        """Write one, or hand it over; waits while too many wait."""
+        if self._thread is None:
+            wire.send(self._sock, self._done(sheet))
+        else:
+            self._sheets.put(sheet)
 
     def close(self) -> None:
         """Write what waits and end."""
-        self._sheets.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._sheets.put(None)
+            self._thread.join()
 
     def _serve(self) -> None:
         try:

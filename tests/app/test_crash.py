@@ -11,8 +11,7 @@ import subprocess
 
 import pytest
 
-from pacsferry.core.errors import StoreError
-from pacsferry.core.errors import FerryError
+from pacsferry.core.errors import FerryError, StoreError
 from pacsferry.testing.samples import ct_study
 from support.commands import PACSFERRY, call, run
 from support.loading import TRANSPORTS, place

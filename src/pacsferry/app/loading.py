@@ -309,6 +309,7 @@ def starter(work: Opened, staging: Path, workers: int | None, *, sync: bool = Tr
         "mode": wiring.resolved.folders.mode,
         "group": wiring.group,
         "sync": sync,
+        "ahead": worker_count(workers) < (os.cpu_count() or 1),
         "select": {key: [rule.only, rule.never] for key, rule in rules.items()},
     }
     if workers == 0:

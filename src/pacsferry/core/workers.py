@@ -201,14 +201,7 @@ class WorkerPool:
             thread.join()
 
     def _serve(self) -> None:
-        worker: Worker | None = None
-        failure: FerryError | None = None
-        try:
-            worker = self._start()
-        except FerryError as err:
-            failure = err
-        except OSError as err:
-            failure = FerryError(f"a worker process did not start ({err.strerror})")
+        worker, failure = self._begun()
         ended = False
         while not ended:
             if isinstance(worker, ProcessWorker):
@@ -221,6 +214,18 @@ class WorkerPool:
                 worker = self._one(worker, task)
         if worker is not None:
             worker.close()
+
+    def _begun(self) -> tuple[Worker | None, FerryError | None]:
+        """The first worker. One that ended while it started may have been killed, so it is tried again."""
+        failure: FerryError | None = None
+        for _ in range(2):
+            try:
+                return self._start(), None
+            except FerryError as err:
+                failure = err
+            except OSError as err:
+                failure = FerryError(f"a worker process did not start ({err.strerror})")
+        return None, failure
 
     def _one(self, worker: Worker | None, task: Task, tries: int = 2) -> Worker | None:
         worker, answer = self._attempt(worker, task, tries)
