@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from pacsferry.core.errors import FerryError, StoreError
+from pacsferry.core.errors import StoreError
 from pacsferry.testing.samples import ct_study
 from support.commands import PACSFERRY, call, run
 from support.loading import TRANSPORTS, place
@@ -72,15 +72,6 @@ def load_until(there, over, count, **env):
         out, err = process.communicate()
         raise AssertionError((len(there.images()), out, err)) from None
     return process
-
-
-def recorded(there):
-    """How many images the ledger knows: a file has its name a moment before its row is written."""
-    try:
-        with there.ledger() as ledger:
-            return len(list(ledger.all_stored()))
-    except FerryError:
-        return 0
 
 
 def completes(there, over):
