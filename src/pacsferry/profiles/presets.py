@@ -1,4 +1,4 @@
-"""Presets: [deidentify] tables that ship under a name; they choose and set an anonymization profile, and nothing else."""
+"""Presets: [deidentify] tables that ship under a name; they choose and set an anonymization profile."""
 
 from __future__ import annotations
 

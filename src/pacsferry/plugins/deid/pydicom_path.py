@@ -19,9 +19,10 @@ from pydicom.filereader import read_dataset
 from pacsferry.core.encoding import Dialect, malformed
 
 from . import pixels
+from .context import Context
 from .program import PIXEL_TAGS, Op, Step, alike, padded
 from .scan import Element
-from .splice import Invalid, Splice, _Context, _put_ours
+from .splice import Invalid, Splice, _put_ours
 
 _LAST: tuple[int, bytes] = (1 << 32, b"")
 
@@ -35,13 +36,13 @@ class Walk(Splice):
         self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
     ) -> None:
         """Rewrite the top level. Raises ``Invalid`` as the other path does, ``HeldError`` where the readers differ."""
-        here = _Context(dialect, 0, charset, elements, self._top)
+        here = Context(dialect, 0, charset, elements, self._top)
         self._sets = [_read(self._data, elements, dialect)]
         self._level(elements, here, [*ours, _LAST])
         if self._moved and not self._strict and self._told():
             raise Invalid(frozenset(self._moved))
 
-    def _level(self, elements: list[Element], here: _Context, ours: list[tuple[int, bytes]]) -> None:
+    def _level(self, elements: list[Element], here: Context, ours: list[tuple[int, bytes]]) -> None:
         strangers = self._strangers
         steps = strangers.steps(elements, here.dialect, here.depth, here.program) if strangers is not None else {}
         coming = iter(ours)
@@ -57,7 +58,7 @@ class Walk(Splice):
             _put_ours(self.writer, whole)
             next_tag, whole = next(coming)
 
-    def _value(self, one: Element, step: Step, here: _Context) -> bytes | None:
+    def _value(self, one: Element, step: Step, here: Context) -> bytes | None:
         vr, raw = _encoded(self._sets[-1], one, here.dialect.order)
         if raw is None or not alike(vr, step.vr):
             return None
@@ -67,12 +68,12 @@ class Walk(Splice):
             return None
         return pixels.swapped(raw, step.unit) if here.dialect.order == ">" else raw
 
-    def _bytes(self, one: Element, step: Step, here: _Context) -> None:
+    def _bytes(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is not None:
             self.writer.put_value(step.head, padded(raw, step.vr))
 
-    def _enter(self, one: Element, step: Step, here: _Context) -> None:
+    def _enter(self, one: Element, step: Step, here: Context) -> None:
         if one[1] not in {b"SQ", b"UN", b""}:
             return
         within = self._scanner.dialect_within(one, here.dialect)

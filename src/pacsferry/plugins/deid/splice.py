@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
 from pacsferry.core import charsets as text
 from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
 from pacsferry.core.model import Keys
 
 from . import dates, pixels, reference
+from .context import Context
+from .moving import dated, too_old
 from .needles import Haul
 from .private import Strangers
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
@@ -36,9 +37,7 @@ BULK = 4096
 _BYTES, _TEXT, _CODE, _NUMBER, _DROP = Op.BYTES, Op.TEXT, Op.CODE, Op.NUMBER, Op.DROP
 #: Operations after which a UID is not what it was.
 _GOING = frozenset({Op.REMAP, Op.LOOK})
-_CHARSET, _DESIGNATOR, _BIRTH = 0x00080005, 0x00080102, 0x00100030
-#: Days at which an age can be told: of study, series, acquisition and content.
-_DAYS = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023})
+_CHARSET, _BIRTH = 0x00080005, 0x00100030
 
 
 class Invalid(Exception):
@@ -65,7 +64,7 @@ class Splice:
         writer: Writer,
         pixel_step: Callable[[Element, Step, Writer], None],
         strict: bool,
-        shift: Callable[[], int] | None = None,
+        shift: Callable[[], int],
         days: frozenset[bytes] = frozenset(),
         strangers: Strangers | None = None,
     ) -> None:
@@ -106,7 +105,7 @@ class Splice:
         self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
     ) -> None:
         """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
-        self._level(elements, _Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
+        self._level(elements, Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
         if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
             raise Invalid(frozenset(self._moved))
         if self._moved and not self._strict and self._told():
@@ -118,7 +117,7 @@ class Splice:
         return any(form in header for day in self._moved for form in dates.written(day))
 
     def _level(  # noqa: C901, PLR0912 - one loop for every element of every object: calls would cost more than they explain
-        self, elements: list[Element], here: _Context, ours: list[tuple[int, bytes]]
+        self, elements: list[Element], here: Context, ours: list[tuple[int, bytes]]
     ) -> None:
         """The hot loop: one look-up per element; what is canonical already only makes the present run longer."""
         data, writer, ops, program = self._data, self.writer, self._ops, here.program
@@ -192,7 +191,7 @@ class Splice:
 
     # What follows makes one element anew.
 
-    def _value(self, one: Element, step: Step, here: _Context) -> bytes | None:
+    def _value(self, one: Element, step: Step, here: Context) -> bytes | None:
         """The value in little endian, or None where the VR it has cannot be read as the one it should have."""
         _, vr, _, value, end, undefined = one
         if undefined or not alike(vr, step.vr):
@@ -204,7 +203,7 @@ class Splice:
             return None
         return pixels.swapped(raw, step.unit) if here.dialect.order == ">" else raw
 
-    def _bytes(self, one: Element, step: Step, here: _Context) -> None:
+    def _bytes(self, one: Element, step: Step, here: Context) -> None:
         writer = self.writer
         size = one[4] - one[3]
         plain = here.dialect.order == "<" or step.unit == 1
@@ -229,7 +228,7 @@ class Splice:
         if raw is not None:
             writer.put_value(step.head, padded(raw, step.vr))
 
-    def _text(self, one: Element, step: Step, here: _Context) -> None:
+    def _text(self, one: Element, step: Step, here: Context) -> None:
         if here.dummies:
             self._dummy(step)
             return
@@ -246,28 +245,28 @@ class Splice:
         head = len(step.head) + (4 if len(step.head) == 8 else 2)
         self.writer.put_own(element(_tag(step), step.vr, value), head=head)
 
-    def _coded(self, one: Element, step: Step, here: _Context) -> None:
+    def _coded(self, one: Element, step: Step, here: Context) -> None:
         """A part of a code: kept where its scheme is published, a dummy elsewhere, as codes cannot be without it."""
         if here.designator(self._data) in reference.schemes():
             self._text(one, step, here)
         else:
             self._dummy(step)
 
-    def _code(self, one: Element, step: Step, here: _Context) -> None:
+    def _code(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None or (one[0] == _CHARSET and not text.known(raw)):
             return
         good = _CODES.fullmatch(raw) and not self._tells(raw)
         self.writer.put_value(step.head, padded(raw, step.vr) if good else b"")
 
-    def _number(self, one: Element, step: Step, here: _Context) -> None:
+    def _number(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
         good = _NUMBERS.fullmatch(raw) or _ODD_NUMBERS.fullmatch(raw)
         self.writer.put_value(step.head, padded(raw, step.vr) if good and not self._tells(raw) else b"")
 
-    def _structural(self, one: Element, step: Step, here: _Context) -> None:
+    def _structural(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
@@ -281,17 +280,15 @@ class Splice:
         return dates.moved(vr, raw, self._days() if step.moves else None)
 
     def _days(self) -> int:
-        """The patient's shift, asked for once. Raises ``ValueError`` where rules move dates and nobody gave one."""
+        """The patient's shift, asked for once."""
         if self._shift_days is None:
-            if self._shift is None:
-                raise ValueError("no shift was given")
             self._shift_days = self._shift()
         return self._shift_days
 
-    def _date(self, one: Element, step: Step, here: _Context) -> None:
+    def _date(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
-        whole, days = _dated(one[0], step.vr, raw, self._days() if step.moves else None)
-        if not whole or (one[0] == _BIRTH and not here.depth and self._too_old(raw or b"", here)):
+        whole, days = dated(one[0], step.vr, raw, self._days() if step.moves else None)
+        if not whole or (one[0] == _BIRTH and not here.depth and too_old(raw or b"", here, self._data)):
             self._spare(step)
             return
         if step.moves:
@@ -299,12 +296,7 @@ class Splice:
         # A day that was moved is no copy: it may happen to be another one of the patient.
         self.writer.put_own(whole, head=8)
 
-    def _too_old(self, born: bytes, here: _Context) -> bool:
-        """Whether a birth date tells that the patient is 90 or more; without a date of the study it might."""
-        values = {one[0]: bytes(self._data[one[3] : one[4]]) for one in here.elements if one[0] in _DAYS}
-        return all(dates.too_old(born, day) for day in values.values())
-
-    def _age(self, one: Element, step: Step, here: _Context) -> None:
+    def _age(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         new = None if raw is None else dates.age(raw)
         if new is None:
@@ -317,7 +309,7 @@ class Splice:
         if step.spare:
             self.writer.put_own(step.spare, head=8)
 
-    def _remap(self, one: Element, step: Step, here: _Context) -> None:
+    def _remap(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is not None:
             self._replaced(raw, step)
@@ -340,15 +332,15 @@ class Splice:
             self.haul.uids[original] = keyword
         return new
 
-    def _fixed(self, one: Element, step: Step, here: _Context) -> None:
+    def _fixed(self, one: Element, step: Step, here: Context) -> None:
         self._look(one, step, here)
         self.writer.put_own(step.fixed, head=len(step.fixed) - step.fixed_text)
 
-    def _name(self, one: Element, step: Step, here: _Context) -> None:
+    def _name(self, one: Element, step: Step, here: Context) -> None:
         self._look(one, step, here)
         self.writer.put_own(element(_tag(step), step.vr, self._pseudonym), head=8)
 
-    def _look(self, one: Element, step: Step, here: _Context) -> None:
+    def _look(self, one: Element, step: Step, here: Context) -> None:
         """Take the needles of what is not kept."""
         _, vr, _, value, end, undefined = one
         if step.vr == b"SQ":
@@ -359,7 +351,7 @@ class Splice:
         elif step.needle and not undefined and alike(vr, step.vr) and end > value:
             self.haul.add(step.needle, step.vr.decode(), bytes(self._data[value:end]), here.charset)
 
-    def _collect(self, one: Element, here: _Context) -> None:
+    def _collect(self, one: Element, here: Context) -> None:
         """Take the needles of a sequence that goes."""
         if one[1] not in {b"SQ", b"UN", b""}:
             return
@@ -372,7 +364,7 @@ class Splice:
                 if step is not None and (step.vr == b"SQ" or (step.needle and _identifies(step))):
                     self._look(each, step, inside)
 
-    def _enter(self, one: Element, step: Step, here: _Context) -> None:
+    def _enter(self, one: Element, step: Step, here: Context) -> None:
         """Rewrite a sequence item by item, with defined lengths."""
         if one[1] not in {b"SQ", b"UN", b""}:
             return
@@ -388,54 +380,8 @@ class Splice:
             writer.fill(item)
         writer.fill(sequence)
 
-    def _pixels(self, one: Element, step: Step, _: _Context) -> None:
+    def _pixels(self, one: Element, step: Step, _: Context) -> None:
         self._pixel_step(one, step, self.writer)
-
-
-class _Context:
-    """Where the walk is: encoding, depth, character set, elements and program of the present item."""
-
-    __slots__ = ("charset", "depth", "dialect", "dummies", "elements", "program")
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        depth: int,
-        charset: tuple[str, ...],
-        elements: list[Element],
-        program: Program,
-        *,
-        dummies: bool = False,
-    ) -> None:
-        self.dialect, self.depth, self.charset, self.elements = dialect, depth, charset, elements
-        self.program, self.dummies = program, dummies
-
-    def inside(
-        self, data: memoryview, dialect: Dialect, elements: list[Element], sequence: int, *, dummies: bool
-    ) -> _Context:
-        """An item of ``sequence``; it may have a character set of its own (PS3.5 6.1.2.3)."""
-        charset = self.charset
-        if elements and elements[0][0] == _CHARSET:
-            charset = text.terms(bytes(data[elements[0][3] : elements[0][4]]))
-        below = self.program.within(sequence)
-        return _Context(dialect, self.depth + 1, charset, elements, below, dummies=dummies)
-
-    def designator(self, data: memoryview) -> str | None:
-        """The coding scheme of the item, None where it has none."""
-        for tag, _, _, value, end, _ in self.elements:
-            if tag == _DESIGNATOR:
-                return bytes(data[value:end]).decode("latin-1").strip(" \0")
-        return None
-
-
-@lru_cache(maxsize=8192)
-def _dated(tag: int, vr: bytes, raw: bytes | None, days: int | None) -> tuple[bytes, tuple[bytes, ...]]:
-    """The whole element of a date, time or zone with its date moved, and the days that it named; b"" if it is none."""
-    name = vr.decode()
-    new = None if raw is None else dates.moved(name, raw.strip(b" \0"), days)
-    if raw is None or new is None:
-        return b"", ()
-    return element(tag, vr, new), tuple(sorted(dates.days_of(name, raw)))
 
 
 def _identifies(step: Step) -> bool:
