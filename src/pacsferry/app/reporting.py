@@ -76,6 +76,7 @@ def _summary(
         rules_digest=work.wiring.chosen.deidentifier.digest,
         described=tuple(work.wiring.chosen.deidentifier.describe()),
         audit_head=work.ledger.head(),
+        unresolved=work.ledger.unresolved(),
         identified=True,
     )
 

@@ -320,6 +320,11 @@ class Ledger:
         with self._store.read() as conn:
             return look.reasons(conn, study)
 
+    def unresolved(self) -> dict[str, int]:
+        """Released study UID to how many instances it refers to that the project has not stored."""
+        with self._store.read() as conn:
+            return look.unresolved(conn)
+
     def stored(self, study: str) -> Iterator[StoredInstance]:
         """What is stored of a study, by path."""
         return look.stored(self._store, study)

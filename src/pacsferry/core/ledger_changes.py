@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from . import ledger_chain as chain
 from .ledger_model import InstanceOutcome, InstancePlan, InstanceState, Original, PathTaken, SeriesPlan, StudyPlan
-from .ledger_schema import instance, linkage, series, study
+from .ledger_schema import instance, linkage, reference, series, study
 from .ledger_steps import FIELDS, Tally, missing, step
 from .ledger_store import upsert
 from .model import Evidence, Status
@@ -112,6 +112,8 @@ def record(conn: sa.Connection, row: sa.Row[Any], outcomes: Sequence[InstanceOut
     if late:
         raise PathTaken(tuple(sorted(late)))
     adjust(conn, row, [_recorded(row.id, one, old.get(key)) for key, one in latest.items()])
+    named = {uid for one in latest.values() if one.state is _STORED for uid in one.references}
+    upsert(conn, reference, [{"study_id": row.id, "uid": uid} for uid in sorted(named)], ["study_id", "uid"])
 
 
 def _recorded(study_id: int, one: InstanceOutcome, old: sa.Row[Any] | None) -> Change:
@@ -133,6 +135,7 @@ def _recorded(study_id: int, one: InstanceOutcome, old: sa.Row[Any] | None) -> C
 
 def withdraw(conn: sa.Connection, row: sa.Row[Any], why: str) -> list[str]:
     """Hold everything that is stored of the study; the paths to remove."""
+    conn.execute(reference.delete().where(reference.c.study_id == row.id))
     return _take_back(conn, row, sa.true(), action="withdraw", to=_HELD, why=code(why))
 
 

@@ -97,7 +97,11 @@ class StudyPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceOutcome:
-    """What became of one arrival. ``detail`` names elements only; ``path`` is relative to ``<images>/<project>``."""
+    """What became of one arrival.
+
+    ``detail`` names elements only; ``path`` is relative to ``<images>/<project>``; ``references`` are the released UIDs
+    of the instances that it refers to.
+    """
 
     key: str
     series: str
@@ -110,6 +114,7 @@ class InstanceOutcome:
     sha256: str = ""
     instance_uid: str = ""
     series_uid: str = ""
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from . import ledger_leases as leases
 from .ledger_model import Asked, InstanceState, Original, Run, StudyResult, StudyState
-from .ledger_schema import instance, linkage, request, request_study, result, run, study
+from .ledger_schema import instance, linkage, reference, request, request_study, result, run, study
 from .ledger_steps import SETTLED, missing
 from .ledger_store import Store
 from .model import Evidence, Status, StoredInstance
@@ -124,6 +124,18 @@ def reasons(conn: sa.Connection, key: str) -> dict[str, str]:
     """Instance to reason code, of those of a study that are held or excluded."""
     asked = sa.select(instance.c.key, instance.c.code).join(study)
     return {row.key: row.code for row in conn.execute(asked.where(study.c.key == key, instance.c.code != ""))}
+
+
+def unresolved(conn: sa.Connection) -> dict[str, int]:
+    """Released study UID to the number of instances that it refers to and the project has not stored.
+
+    RT objects name studies where others name instances (PS3.3 C.8.8.5, RT Referenced Study Sequence).
+    """
+    found = sa.exists().where(instance.c.instance_uid == reference.c.uid, instance.c.path.is_not(None))
+    named = study.alias()
+    known = sa.exists().where(named.c.study_uid == reference.c.uid)
+    asked = sa.select(study.c.study_uid, sa.func.count()).join_from(reference, study).where(~found, ~known)
+    return {uid: count for uid, count in conn.execute(asked.group_by(study.c.id)) if uid}
 
 
 def stored(store: Store, key: str | None) -> Iterator[StoredInstance]:

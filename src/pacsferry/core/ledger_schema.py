@@ -154,6 +154,18 @@ instance = Table(
     _text("instance_uid"),
     _text("series_uid"),
     PrimaryKeyConstraint("study_id", "key"),
+    Index("instance_released", "instance_uid"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# Instances that a stored one refers to, as released: whether the project has them is asked when a report wants to know.
+reference = Table(
+    "reference",
+    ledger,
+    Column("study_id", ForeignKey("study.id", ondelete="CASCADE"), nullable=False),
+    _key("uid"),
+    PrimaryKeyConstraint("study_id", "uid"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )

@@ -382,7 +382,8 @@ class Summary:
 
     In a released one no row names an accession, and rows are in the order of ``case_id``. ``project_rows`` has one row
     per study of the whole project, with its accession as the archive has it, and is empty in a released one.
-    ``manifests`` maps a released study UID to what is stored of it. ``rules_digest`` is that of the compiled
+    ``manifests`` maps a released study UID to what is stored of it, ``unresolved`` to the number of instances that it
+    refers to and the project does not have. ``rules_digest`` is that of the compiled
     anonymization rules; ``described`` are the sentences of ``describe``.
     """
 
@@ -399,4 +400,5 @@ class Summary:
     rules_digest: str
     described: Sequence[str] = ()
     audit_head: str = ""
+    unresolved: Mapping[str, int] = field(default_factory=dict)
     identified: bool = False

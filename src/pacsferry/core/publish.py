@@ -57,6 +57,7 @@ class Done:
             sha256=answer.sha256 if stored else "",
             instance_uid=str(facts.get("instance_uid", "")) if stored else "",
             series_uid=str(facts.get("series_uid", "")) if stored else "",
+            references=tuple(facts.get("references", ())) if stored else (),
         )
 
 

@@ -44,6 +44,7 @@ def _released(summary: Summary) -> Iterator[tuple[str, bytes]]:
             study_uid=study,
             case_id=cases.get(study),
             **_made_by(summary),
+            unresolved_references=summary.unresolved.get(study, 0),
             instances=[_instance(each) for each in sorted(instances, key=lambda each: each.path)],
         )
         yield f"reports/manifests/{study}.json", _bytes(manifest)
@@ -61,6 +62,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
         audit_head=summary.audit_head,
         outcomes=outcomes(summary.rows),
         verification=counts(summary),
+        unresolved_references=sum(summary.unresolved.values()),
         results=[pseudonymous(row) for row in studies(summary.rows)],
     )
 

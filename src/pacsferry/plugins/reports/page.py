@@ -277,12 +277,14 @@ def _done(summary: Summary) -> Markup:
 
 def _provenance(summary: Summary) -> Markup:
     transports = Counter(name for row in summary.rows for name in row.transports)
+    absent = sum(summary.unresolved.values())
     facts = {
         "Run": summary.run,
         "pacsferry": summary.version,
         "Anonymization rules": summary.rules_digest,
         "Audit trail": summary.audit_head,
         "Transports": ", ".join(f"{name} ({count:,})" for name, count in sorted(transports.items())),
+        "Referred to, not in the project": f"{absent:,} instances" if absent else "",
     }
     pairs = [tag("div", tag("dt", name), tag("dd", tag("code", value))) for name, value in facts.items() if value]
     return _section("Where this comes from", tag("dl", join(pairs), class_="facts"), name="provenance")
