@@ -234,7 +234,13 @@ logging.getLogger("probe").debug("listening")
 
 @pytest.mark.parametrize(
     ("fault", "over"),
-    [("", "wado-rs"), ("", "c-move"), ("other-patient", "c-get"), ("truncated-object", "c-move"), ("wrong-uid", "c-get")],
+    [
+        ("", "wado-rs"),
+        ("", "c-move"),
+        ("other-patient", "c-get"),
+        ("truncated-object", "c-move"),
+        ("wrong-uid", "c-get"),
+    ],
 )
 def test_processes_say_nothing_in_developer_mode(there, tmp_path, over, fault):
     """As a user who debugs: root logger at DEBUG in every process, development mode, all warnings."""
