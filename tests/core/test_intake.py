@@ -126,6 +126,20 @@ def test_a_full_disk_is_told_to_every_later_object(study, store, monkeypatch):
     assert sink.no_space.is_set()
 
 
+def test_an_error_of_the_connection_is_no_full_disk(study, store):
+    sink, got = sink_for(study, store)
+
+    def reset():
+        yield part10(study[0])[:100]
+        raise ConnectionResetError(104, "reset")
+
+    with pytest.raises(ConnectionResetError):
+        sink.accept(Head(framing=Framing.PART_10), reset())
+    assert not got
+    assert not sink.no_space.is_set()
+    assert give(sink, study[0]) is Receipt.KEPT
+
+
 def _no_space(*_):
     raise OSError(28, "No space left on device")
 

@@ -27,12 +27,14 @@ def audit(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Show what was done, by whom and when, and whether the trail is whole."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     trail = app.audit(project, last=last, checked=check, site_name=site, sets=sets or ())
     events = [plain(event) for event in trail.events]
     chain = plain(trail.report)

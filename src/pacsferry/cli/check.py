@@ -14,12 +14,14 @@ def check(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Resolve every name and setting of a profile, and where it writes; contacts nobody."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     found = app.check(site, sets or ())
     good = all(line.ok for line in found)
     lines = [{"where": one.where, "status": "ok" if one.ok else "failed", "text": one.text} for one in found]

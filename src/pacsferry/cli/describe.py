@@ -23,12 +23,14 @@ def describe(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Say in sentences what will be done to the data; without a site, what the Basic profile does."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_, text=True)
+    screen = Screen.of(fmt, json_, text=True, quiet=quiet, verbose=verbose)
     told = list(app.describe(site, sets or (), preset=preset))
     elements = [_element(rule) for rule in app.describe_table(site, sets or (), preset=preset)] if table else []
     more: dict[str, Any] = {"elements": elements} if table else {}

@@ -19,13 +19,14 @@ def echo(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> int:
     """C-ECHO and a QIDO-RS ping, each with its time."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_, quiet=quiet)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     found = app.echo(site, sets or ())
     lines = [
         {

@@ -25,12 +25,14 @@ def explain(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Say for every element of one file what happens to it, and which rule says so. Nothing is written."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_, text=True)
+    screen = Screen.of(fmt, json_, text=True, quiet=quiet, verbose=verbose)
     told = app.explain(file, site, sets or (), preset=preset)
     gates = [{"gate": g.gate, "outcome": g.outcome, "code": g.code, "detail": g.detail} for g in told.gates]
     rows = list(_rows(told.elements))

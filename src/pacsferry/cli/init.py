@@ -33,12 +33,14 @@ def init(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Make a project: its project.toml, its secret and its folders."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     made = app.init(
         project,
         site=site,

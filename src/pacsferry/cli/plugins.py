@@ -30,6 +30,8 @@ def listed(
     ctx: typer.Context,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """What is installed, from where, and what failed to load."""
     if ctx.invoked_subcommand is not None:
@@ -37,7 +39,7 @@ def listed(
     from pacsferry.app import plugins
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     registry = plugins()
     lines, broken = _offers(registry), [{"plugin": who, "why": why} for who, why in sorted(registry.broken.items())]
     trouble = broken or [line for line in lines if line["status"] != "ok"]
@@ -86,12 +88,14 @@ def new(
     ] = Path(),
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Write a plugin's skeleton with its tests."""
     from pacsferry.core.documents import document
     from pacsferry.testing.skeleton import render
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     written = [str(path) for path in render(name, kind, into)]
     screen.result(
         document("plugin-new", "ok", name=name, kind=kind, files=written),

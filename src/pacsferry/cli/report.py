@@ -18,12 +18,14 @@ def report(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Run the reports again, for the whole project as it stands."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     written = app.report(project, site=site, sets=sets or ())
     warnings = list(written.warnings)
     lines = [{"folder": "images", "file": name} for name in written.released]

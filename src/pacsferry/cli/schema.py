@@ -40,9 +40,11 @@ def schema(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of the list.", show_default=False)] = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """List the JSON schemas, or print one."""
-    screen = Screen.of(fmt, json_, text=True)
+    screen = Screen.of(fmt, json_, text=True, quiet=quiet, verbose=verbose)
     if name is not None:
         write(plain_json(named(name)) + "\n")
     elif screen.json:

@@ -36,13 +36,15 @@ def status(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Show cases, counts, outliers, and what is incomplete or held, why, and what to do."""
     from pacsferry import app
     from pacsferry.core.documents import document, row_document
     from pacsferry.core.status import row
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     found = app.status(project, accession, site_name=site, sets=sets or ())
     troubled = {one.study_uid for one in found.problems}
     rows = [row(state) for state in found.studies]

@@ -23,13 +23,14 @@ def verify_files(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Compare digests with the ledger; list missing, changed and foreign files."""
     from pacsferry import app
     from pacsferry.core.documents import document
 
-    screen = Screen.of(fmt, json_, quiet=quiet)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     found = app.verify_files(project, quick=quick, site_name=site, sets=sets or ())
     lists = {kind: list(getattr(found, kind)) for kind in _KINDS}
     hint = {} if found.ok else {"hint": f"`pacsferry resume {project}` fetches what is missing; look at the others"}

@@ -26,13 +26,15 @@ def waive(
     sets: o.Sets = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
 ) -> int:
     """Accept a gap: shown for ever, no longer an error."""
     from pacsferry import app
     from pacsferry.core.documents import document
     from pacsferry.core.status import row
 
-    screen = Screen.of(fmt, json_)
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose)
     rows = [row(state) for state in app.waive(project, accessions, reason, site_name=site, sets=sets or ())]
     lines = [{name: getattr(one, name) for name in _COLUMNS} | {"status": str(one.status)} for one in rows]
 

@@ -24,6 +24,10 @@ SPARE = 16 * 2**20
 _BLOCK = 2**20
 
 
+class NoRoom(Exception):
+    """An object could not be kept: no memory, no space, no descriptor. The argument is the errno."""
+
+
 @dataclass(slots=True, eq=False)
 class Arrival:
     """Bytes that came from a peer: identified, untrusted, not to be stored. ``close`` makes them gone."""
@@ -65,7 +69,7 @@ class ArrivalStore:
         self._spare: list[tuple[int, int]] = []
 
     def receive(self, head: Head, chunks: Iterable[Buffer]) -> Arrival:
-        """Take one object. Raises OSError (no space) and whatever ``chunks`` raises; then nothing is kept."""
+        """Take one object. Raises ``NoRoom``, and whatever ``chunks`` raises; then nothing is kept."""
         with self._changed:
             self._changed.wait_for(lambda: self._flying < self._limit or self._closed)
         arrival = Arrival(head=head, fd=-1, size=0, in_memory=False, store=self)
@@ -87,14 +91,21 @@ class ArrivalStore:
     def _fill(self, arrival: Arrival, chunks: Iterable[Buffer]) -> None:
         for chunk in chunks:
             view = memoryview(chunk).cast("B")
-            self._make_room(arrival, len(view))
-            _write_all(arrival.fd, view)
+            self._write(arrival, view)
             arrival.size += len(view)
             self._count(len(view), arrival)
         if arrival.fd < 0:
-            self._make_room(arrival, 0)
+            self._write(arrival, memoryview(b""))
         if arrival.in_memory:
             os.ftruncate(arrival.fd, arrival.size)  # what an earlier object left behind it
+
+    def _write(self, arrival: Arrival, view: memoryview) -> None:
+        """Errors of our own files are told from those of the transport, which are ``OSError`` too."""
+        try:
+            self._make_room(arrival, len(view))
+            _write_all(arrival.fd, view)
+        except OSError as err:
+            raise NoRoom(err.errno) from None
 
     def _make_room(self, arrival: Arrival, more: int) -> None:
         """Choose memory or disk, and go over to disk once the object proves to be large."""

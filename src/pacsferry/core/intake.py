@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from .arrivals import Arrival, ArrivalStore
+from .arrivals import Arrival, ArrivalStore, NoRoom
 from .errors import HeldError, InterruptedRun
 from .model import Buffer, Head, Keys, Receipt, Wanted
 from .peek import Peeked, peek
@@ -74,7 +74,7 @@ class StudySink:
             return Receipt.NO_SPACE
         try:
             arrival = self._store.receive(head, chunks)
-        except OSError:
+        except NoRoom:
             self.no_space.set()
             return Receipt.NO_SPACE
         return self._kept(arrival, lambda: self._sort(arrival))
