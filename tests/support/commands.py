@@ -76,7 +76,7 @@ def at_terminal(*words, cwd=None, columns=120, timeout=60, **env):
         stdout=theirs,
         stderr=theirs,
         cwd=cwd,
-        env={**os.environ, "TERM": "xterm-256color", **env},
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), **env},
         start_new_session=True,
     )
     os.close(theirs)
