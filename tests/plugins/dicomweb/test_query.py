@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pacsferry.core.archive import Quirks
@@ -242,6 +242,7 @@ json_values = st.recursive(
 
 @settings(deadline=None, max_examples=200)
 @given(value=json_values)
+@example(value=[{"0020000D": {"vr": [], "Value": ["1.2"]}}])
 def test_no_json_raises_anything_but_a_transfer_error(value):
     try:
         for one in rows(value):

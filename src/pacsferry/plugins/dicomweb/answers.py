@@ -41,7 +41,7 @@ def match(row: Mapping[str, Any], level: Level, above: Mapping[str, str], keep: 
     keys: dict[str, str] = {}
     for tag, element in row.items():
         keyword = keyword_for_tag(int(tag, 16)) if _TAG.fullmatch(tag) else ""
-        if keyword in keep and isinstance(element, dict) and element.get("vr") not in _NOT_TEXT:
+        if keyword in keep and isinstance(element, dict) and str(element.get("vr")) not in _NOT_TEXT:
             keys[keyword] = _text(element.get("Value"))
     if level is not Level.PATIENT and not keys.get(IDENTITY[level][0], "").strip(" \0"):
         raise TransferError(f"an answer of the archive has no {IDENTITY[level][0]}", code="bad-answer")
