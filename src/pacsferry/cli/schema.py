@@ -12,11 +12,11 @@ from . import options as o
 from .screen import Screen, plain_json, write
 
 #: Made from the models that check these files, by functions of ``profiles.schema``.
-_MADE = {"site": "site_schema", "project": "project_schema"}
+_MADE = {"site": "site_schema", "project": "project_schema", "behaviour": "behaviour_schema"}
 
 
 def shipped() -> list[str]:
-    """The names of all schemas; ``site`` and ``project`` are made from the profile models."""
+    """The names of all schemas; ``_MADE`` are made from the models that check them."""
     files = resources.files("pacsferry.cli.schemas").iterdir()
     return sorted([*(one.name.removesuffix(".json") for one in files if one.name.endswith(".json")), *_MADE])
 

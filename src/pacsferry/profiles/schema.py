@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pacsferry.core.archive import Strict
+from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.projectfile import ProjectFile
 
 from .model import Choice, SiteProfile
@@ -26,6 +27,13 @@ def site_schema() -> dict[str, Any]:
 def project_schema() -> dict[str, Any]:
     """The schema of ``project.toml``."""
     return _schema(ProjectFile, "pacsferry.project", "A project's project.toml")
+
+
+def behaviour_schema() -> dict[str, Any]:
+    """The schema of what ``doctor`` learns of an archive."""
+    schema = _schema(Behaviour, "pacsferry.behaviour", "How an archive behaves")
+    schema["required"] = ["schema", "version"]
+    return schema
 
 
 def _schema(model: type[Strict], identifier: str, title: str) -> dict[str, Any]:
