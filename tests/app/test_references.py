@@ -11,7 +11,6 @@ from pacsferry.testing.kinds import ct, rtstruct
 from support.loading import place
 
 HERE, THERE = "REFHERE", "REFTHERE"
-REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 
 
 def references(ds):
@@ -23,7 +22,6 @@ def references(ds):
 def there(tmp_path, monkeypatch):
     monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
     structures, image = rtstruct(), ct()
-    structures.SOPClassUID = structures.file_meta.MediaStorageSOPClassUID = REGISTRATION  # structure sets are held
     structures.AccessionNumber, image.AccessionNumber = HERE, THERE
     image.StudyInstanceUID = "2.25.7777"
     for one in structures.iterall():

@@ -52,7 +52,7 @@ def judge(*args: str, **more: str) -> str:
         ("1.2.840.10008.5.1.4.1.1.66", "content"),
         ("1.2.840.10008.5.1.4.1.1.9.4.1", "content"),
         ("1.2.840.10008.5.1.4.1.1.481.2", "plain"),
-        ("1.2.840.10008.5.1.4.1.1.481.3", "content"),
+        ("1.2.840.10008.5.1.4.1.1.481.3", "plain"),
         ("1.2.840.10008.5.1.4.1.1.481.5", "plain"),
         ("1.2.840.10008.5.1.4.1.1.66.1", "plain"),
         ("1.2.840.10008.5.1.4.1.1.66.4", "plain"),
@@ -146,7 +146,7 @@ def test_every_row_has_a_reason_and_a_handling():
 
 
 def test_what_the_rules_can_clean_is_not_held():
-    for kind in ("CT", "MR", "PET", "MG", "DX", "enhanced CT", "enhanced MR"):
+    for kind in ("CT", "MR", "PET", "MG", "DX", "RTSTRUCT", "enhanced CT", "enhanced MR"):
         out = clean(part10(KINDS[kind]()))
         assert SopClass().judge(out).outcome is Outcome.ALLOW, kind
         assert ResidualIdentifiers().judge(out).outcome is Outcome.ALLOW, kind
