@@ -131,7 +131,10 @@ class Offer(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """A product's departures from the standard, as data; what data cannot say, a wrapper does."""
+    """A product's departures from the standard, as data; what data cannot say, a wrapper does.
+
+    ``personality`` are faults of the simulator, as text ("find-cap:limit=100"), that make it behave like the product.
+    """
 
     name: str
     summary: str
@@ -139,3 +142,4 @@ class Vendor:
     evidence: Mapping[str, str] = field(default_factory=dict)
     wrap_finder: Callable[[Archive, Finder], Finder] | None = None
     wrap_transport: Callable[[Archive, Transport], Transport] | None = None
+    personality: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ class Product(Strict):
 
     summary: str = Field(min_length=1)
     quirks: Quirks = Quirks()
+    personality: tuple[str, ...] = ()
     evidence: Mapping[str, Evidence] = {}
 
     @model_validator(mode="after")
@@ -46,6 +47,7 @@ def vendor(name: str, text: str) -> Vendor:
         name=name,
         summary=product.summary,
         quirks=product.quirks,
+        personality=product.personality,
         evidence={quirk: f"{one.seen} ({one.source})" for quirk, one in product.evidence.items()},
     )
 
