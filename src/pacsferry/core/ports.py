@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from .archive import Archive, NoSettings, Quirks, Strict
 from .model import (
@@ -111,6 +112,50 @@ class Report(Protocol):
 
         Called twice: with a released summary, whose files go below ``<images>/<project>``, and with an identified
         one, whose files go below ``<private>/<project>``. It answers ``{}`` where it has nothing to say.
+        """
+
+
+class Standing(enum.StrEnum):
+    """How a finding of ``doctor`` stands: as it should be, worth knowing, in the way, or not to be told."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was learnt of an archive. It holds no value of a data set, save in ``samples``.
+
+    ``probe`` names what was tried (``dimse.find.keys.AccessionNumber``); ``text`` says what was seen and ``advice``
+    what to do about it. ``behaviour`` maps addresses of ``core.behaviour`` (``dimse.find.cap``) to values, ``quirks``
+    names of ``core.archive.Quirks`` to what this archive needs, ``profile`` further keys of a site profile. ``signs``
+    are what a product may be known by. ``serves`` says whether a transport brought what it was asked for.
+    ``samples`` are small things to retrieve, smallest first: identified, and never told to anybody.
+    """
+
+    probe: str
+    status: Standing
+    text: str
+    advice: str = ""
+    behaviour: Mapping[str, object] = field(default_factory=dict)
+    quirks: Mapping[str, bool] = field(default_factory=dict)
+    profile: Mapping[str, object] = field(default_factory=dict)
+    signs: Mapping[str, str] = field(default_factory=dict)
+    serves: bool | None = None
+    samples: tuple[Wanted, ...] = field(default=(), repr=False)
+
+
+@runtime_checkable
+class Prober(Protocol):
+    """What a finder or transport may do besides: find out what an archive really does, for ``doctor``."""
+
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:
+        """Try things politely: few and small requests, one association or request at a time, each answer bounded.
+
+        Between two findings the caller pauses. ``samples`` is what a transport may retrieve, smallest first; nothing
+        else is ever retrieved. A failure is a finding; what is raised ends this prober alone.
         """
 
 
