@@ -41,7 +41,7 @@ class CollectingSink:
         self._lock = threading.Lock()
 
     def accept(self, head: Head, chunks: Iterable[Any]) -> Receipt:
-        content = b"".join(chunks)
+        content = b"".join(map(bytes, chunks))  # each is valid until the next
         with self._lock:
             self.calls += 1
             if self._answer is not None and (receipt := self._answer(head)) is not Receipt.KEPT:

@@ -246,7 +246,7 @@ def test_failures_that_the_archive_admits_are_in_the_tally(opened: Any) -> None:
 
 def half_a_pdu(event: Any, hold: threading.Event) -> Iterator[Any]:
     yield 1
-    event.assoc.dul.socket.socket.sendall(b"\x04\x00\x00\x01\x00\x00" + b"\x00" * 1000)
+    event.assoc.dul.socket.socket.sendall(b"\x04\x00\x00\x01\x00\x00" + b"\x00\x00\xff\xfc\x01\x03" + b"\x00" * 1000)
     hold.wait(20)
 
 

@@ -14,7 +14,6 @@ import os
 import queue
 import select
 import socket
-import struct
 import threading
 import time
 import warnings
@@ -24,7 +23,7 @@ from typing import Any, cast
 
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_STORE
@@ -33,7 +32,12 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from .line import MAX_PDU, SLACK, Line, hang_up, line_of, on_open
+from pacsferry.core.model import Buffer
+
+from .commands import CutError, MalformedError, StoreRequest
+from .exchange import MAX_PDU, Exchange, OtherPduError
+from .line import Line, hang_up, line_of, on_open
+from .statuses import NOT_SUPPORTED, STORE_FAILED
 
 __all__ = [
     "MAX_PDU",
@@ -46,6 +50,7 @@ __all__ = [
     "hang_up",
     "line_of",
     "on_open",
+    "on_store",
     "quiet",
     "tune",
 ]
@@ -56,9 +61,6 @@ _NAP_MS = 50
 _STEP = 0.001
 #: How long a receiving thread waits for a message before it looks for a release.
 _MESSAGE_NAP = 0.01
-
-_P_DATA = 0x04
-_PDV_HEAD = struct.Struct(">LBB")
 
 #: The names of pynetdicom that are replaced on instances; when one is missing, nothing is replaced.
 _REACTOR = (
@@ -234,9 +236,12 @@ def _waiting(dul: DULServiceProvider, bell: _Doorbell) -> Callable[[], bool]:
 
 
 def _reading(dul: DULServiceProvider) -> Callable[[], None]:
-    """Read a PDU; a fragment in the middle of a data set goes straight into its buffer."""
+    """Read data PDUs here, where an object goes to whoever takes it while it arrives; all others as pynetdicom does.
+
+    A P-DATA in state 6 is handed on as it comes (PS3.8 action DT-2), so the state machine is not asked.
+    """
     stock = dul._read_pdu_data
-    scratch = memoryview(bytearray(MAX_PDU + SLACK))
+    exchange = _exchange(dul)
 
     def reading() -> None:
         line = cast("Line", dul.socket)
@@ -244,71 +249,66 @@ def _reading(dul: DULServiceProvider) -> Callable[[], None]:
             stock()
             return
         try:
-            head = line.recv(6)
-        except OSError:
+            exchange.read()
+        except OtherPduError:
+            stock()
+        except MalformedError:
+            dul.event_queue.put("Evt19")
+        except CutError:
             dul.event_queue.put("Evt17")
-            return
-        if len(head) == 6 and head[0] == _P_DATA:
-            _read_p_data(dul, line, scratch, int.from_bytes(head[2:], "big"))
         else:
-            _replay(dul, line, head)
+            return
+        line.midway = False
 
     return reading
 
 
-def _read_p_data(dul: DULServiceProvider, line: Line, scratch: memoryview, length: int) -> None:
-    if length > len(scratch):
-        line.oversized = True
-        dul.event_queue.put("Evt19")
-        return
-    body = scratch[:length]
-    try:
-        whole = line.fill(body) == length
-    except OSError:
-        whole = False
-    if not whole:
-        dul.event_queue.put("Evt17")
-    elif not _take(dul, body):
-        dul.event_queue.put("Evt19")
+def _exchange(dul: DULServiceProvider) -> Exchange:
+    line = cast("Line", dul.socket)
+
+    def others(context_id: int, fragment: bytes) -> None:
+        primitive = P_DATA()
+        primitive.presentation_data_value_list.append((context_id, fragment))
+        dul.assoc.dimse.receive_primitive(primitive)
+
+    def accepted(context_id: int) -> tuple[str, str] | None:
+        context = dul.assoc._accepted_cx.get(context_id)
+        return None if context is None else _names(context)
+
+    return Exchange(line, accepted, lambda: line.store, others)
 
 
-def _take(dul: DULServiceProvider, body: memoryview) -> bool:
-    """Hand the PDVs of one PDU to DIMSE (PS3.8 9.3.5.1); whether they were well-formed.
-
-    A P-DATA in state 6 is handed on as it comes (PS3.8 action DT-2), so the state machine is not asked.
-    """
-    pos, dimse = 0, dul.assoc.dimse
-    while pos < len(body):
-        if len(body) - pos < _PDV_HEAD.size:
-            return False
-        size, context, control = _PDV_HEAD.unpack_from(body, pos)
-        end = pos + 4 + size
-        if size < 2 or end > len(body):
-            return False
-        message = dimse.message
-        if not control & 0b11 and message is not None and message.data_set is not None:
-            message.data_set.write(body[pos + 6 : end])
-        else:
-            primitive = P_DATA()
-            primitive.presentation_data_value_list.append((context, bytes(body[pos + 5 : end])))
-            dimse.receive_primitive(primitive)
-        pos = end
-    return True
+def _names(context: Any) -> tuple[str, str]:
+    return str(context.abstract_syntax), str(context.transfer_syntax[0])
 
 
-def _replay(dul: DULServiceProvider, line: Line, head: bytearray) -> None:
-    """Let the stock code read a PDU whose first bytes were already taken."""
-    stock_recv = line.recv
-    pending = [bytes(head)]
+def on_store(take: Callable[[Association, StoreRequest, Iterable[Buffer]], int]) -> list[tuple[Any, Any]]:
+    """Handlers that give objects to ``take``: piece by piece as they arrive, or whole where pynetdicom reads them."""
 
-    def recv(nr_bytes: int) -> bytearray:
-        return bytearray(pending.pop()) if pending else stock_recv(nr_bytes)
+    def opened(event: Any) -> None:
+        if (line := line_of(event.assoc)) is not None:
+            line.store = lambda request, pieces: take(event.assoc, request, pieces)
 
-    line.recv = recv  # type: ignore[method-assign]
-    try:
-        type(dul)._read_pdu_data(dul)
-    finally:
-        del line.recv
+    def whole(event: Any) -> int:
+        request = event.request
+        if request.DataSet is None:
+            return STORE_FAILED
+        # The buffer as it was received: no copy, nothing decoded, no file.
+        with request.DataSet.getbuffer() as data:
+            return take(event.assoc, _request(request, event.context), [data])
+
+    return [(evt.EVT_CONN_OPEN, opened), (evt.EVT_C_STORE, whole)]
+
+
+def _request(message: Any, context: Any) -> StoreRequest:
+    return StoreRequest(
+        context_id=context.context_id,
+        message_id=message.MessageID,
+        sop_class=str(message.AffectedSOPClassUID),
+        sop_instance=str(message.AffectedSOPInstanceUID),
+        transfer_syntax=str(context.transfer_syntax),
+        originator_id=message.MoveOriginatorMessageID,
+    )
 
 
 class Entity(AE):
@@ -375,11 +375,23 @@ def _store(assoc: Association, request: C_STORE, context_id: int) -> None:
     context = assoc._accepted_cx.get(context_id)
     try:
         if context is not None:
-            StorageServiceClass(assoc).SCP(request, context)
+            _serve(assoc, request, context)
             return
     except Exception:
         del context
     hang_up(assoc)
+
+
+def _serve(assoc: Association, request: C_STORE, context: Any) -> None:
+    if request.AffectedSOPClassUID == context.abstract_syntax:
+        StorageServiceClass(assoc).SCP(request, context)
+        return
+    response = C_STORE()
+    response.MessageIDBeingRespondedTo = request.MessageID
+    response.AffectedSOPClassUID = request.AffectedSOPClassUID
+    response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+    response.Status = NOT_SUPPORTED
+    assoc.dimse.send_msg(response, context.context_id)  # pynetdicom's own refusal goes out on context 1
 
 
 class Server(ThreadedAssociationServer):

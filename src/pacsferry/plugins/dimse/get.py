@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from pynetdicom import build_context, build_role, evt
+from pynetdicom import build_context, build_role
 from pynetdicom.presentation import PresentationContext
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
-from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
+from pacsferry.core.model import Buffer, Level, Ping, Tally, Traits, Wanted
 from pacsferry.core.ports import Sink
 
 from . import driving
 from .association import MODELS, Call, Caller, contexts
+from .commands import StoreRequest
 from .contexts import Answer, Negotiation, Proposal, classes_for
 from .identifiers import identifier, retrieve_keys
 from .outcome import Outcome, run, without_response
@@ -81,7 +81,7 @@ class CGet:
             "C-GET",
             [*contexts(self._model), *_contexts(proposals)],
             extended=[build_role(one, scp_role=True) for one in dict.fromkeys(p.sop_class for p in proposals)],
-            handlers=[(evt.EVT_C_STORE, lambda event: _on_store(call, intake, event))],
+            handlers=driving.on_store(lambda _, request, pieces: _on_store(call, intake, request, pieces)),
         )
         try:
             outcome = self._ask(call, intake, failed)
@@ -114,12 +114,12 @@ class CGet:
         self._caller.close()
 
 
-def _on_store(call: Call, intake: Intake, event: Any) -> int:
+def _on_store(call: Call, intake: Intake, request: StoreRequest, pieces: Iterable[Buffer]) -> int:
     if call.watch is None:
-        status = intake.store(event.request, str(event.context.transfer_syntax))
+        status = intake.store(request, pieces)
     else:
-        with call.watch.pause():
-            status = intake.store(event.request, str(event.context.transfer_syntax))
+        with call.watch.pause():  # a peer that stalls meanwhile is found out by the socket
+            status = intake.store(request, pieces)
     if intake.error is not None:
         driving.hang_up(call.assoc)
     elif intake.full:

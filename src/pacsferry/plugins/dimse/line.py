@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,41 +14,58 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-#: What we advertise as the longest P-DATA PDU that we take. Larger ones were not faster (field notes 3.1).
-MAX_PDU = 131_072
+from .commands import CutError
+from .exchange import MAX_PDU, SLACK, Store
+
 #: Longest PDU before an association is established: 128 contexts with all their syntaxes need some 200 kB.
 MAX_NEGOTIATION = 1 << 20
-#: Peers that count the PDU header in, or a PDV header more, are not worth an abort.
-SLACK = 64
+#: Bytes read at once from an established association. It polls for each reading, and so reads much.
+BUFFER = 1 << 18
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Line(AssociationSocket):
     """The socket of one association: bounded reads, the time of the last byte, and whether we timed out.
 
-    ``touched`` is the monotonic time of the last byte in either direction. ``opened`` says that TCP connected.
-    ``owner`` is whatever the receiver knows of the connection.
+    ``touched`` is the monotonic time of the last byte in either direction, ``moved`` that of the last one that was no
+    mere "still at it" (pending). ``opened`` says that TCP connected, ``midway`` that an object is under way, ``store``
+    takes objects. ``owner`` is whatever the receiver knows of the connection.
+
+    Once an association is established, ``need``, ``skip`` and ``take`` read ahead; ``recv`` gives what they left.
     """
 
     touched: float
+    moved: float
     opened: bool
     timed_out: bool
     oversized: bool
+    midway: bool
+    store: Store | None
     owner: Any
+    _ahead: memoryview
+    _start: int
+    _end: int
 
     @classmethod
     def adopt(cls, wire: AssociationSocket) -> Line:
         """Turn a stock socket wrapper into one of these."""
         wire.__class__ = cls
         line = cast("Line", wire)
-        line.touched = time.monotonic()
-        line.opened = line.timed_out = line.oversized = False
-        line.owner = None
+        line.touched = line.moved = time.monotonic()
+        line.opened = line.timed_out = line.oversized = line.midway = False
+        line.store = line.owner = None
+        line.forget()
         return line
+
+    def forget(self) -> None:
+        """Nothing was read ahead."""
+        self._ahead, self._start, self._end = memoryview(b""), 0, 0
 
     @property
     def ready(self) -> bool:
         """Whether there is something to read; the stock method uses select(), which ends at 1024 descriptors."""
+        if self._start < self._end:
+            return True
         if self.socket is None or not self._is_connected:
             return False
         try:
@@ -62,10 +80,51 @@ class Line(AssociationSocket):
         if nr_bytes > limit:
             self.oversized = True
             raise ConnectionAbortedError("PDU longer than agreed")
-        buffer = bytearray(nr_bytes)
-        got = self.fill(memoryview(buffer))
-        del buffer[got:]
-        return buffer
+        buffer = bytearray(self._ahead[self._start : min(self._end, self._start + nr_bytes)])
+        self._start += len(buffer)
+        left = bytearray(nr_bytes - len(buffer))
+        got = self.fill(memoryview(left))
+        return buffer + left[:got]
+
+    # --- an established association: reading ahead
+
+    def need(self, count: int) -> memoryview:
+        """The next ``count`` bytes, a few, which stay there until they are skipped. Raises ``CutError``."""
+        while self._end - self._start < count:
+            self._more()
+        return self._ahead[self._start : self._start + count]
+
+    def skip(self, count: int) -> None:
+        """They were read."""
+        self._start += count
+
+    def take(self, most: int) -> memoryview:
+        """At least one and at most so many bytes, valid until the next reading. Raises ``CutError``."""
+        if self._start == self._end:
+            self._more()
+        piece = self._ahead[self._start : min(self._end, self._start + most)]
+        self._start += len(piece)
+        return piece
+
+    def _more(self) -> None:
+        """Read what there is, at least a byte."""
+        if not self._ahead:
+            self._ahead = memoryview(bytearray(BUFFER))
+        kept = self._end - self._start
+        if kept:
+            self._ahead[:kept] = bytes(self._ahead[self._start : self._end])
+        self._start, self._end = 0, kept
+        sock = cast("socket.socket", self.socket)
+        try:
+            _acknowledge(sock)
+            count = sock.recv_into(self._ahead[kept:])
+        except (OSError, AttributeError) as err:  # the latter: closed meanwhile
+            self.timed_out = self.timed_out or isinstance(err, TimeoutError)
+            raise CutError from None
+        if not count:
+            raise CutError
+        self._end += count
+        self.touched = time.monotonic()
 
     def fill(self, view: memoryview) -> int:
         """Read until ``view`` is full or the stream ends; how many bytes came."""
@@ -99,6 +158,8 @@ def _acknowledge(sock: socket.socket) -> None:
 
 def readable(sock: socket.socket) -> bool:
     """Whether ``sock`` has data, or has ended. Raises OSError or ValueError for a closed one."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True  # decrypted already, so the descriptor has nothing more to say
     if not hasattr(select, "poll"):
         return bool(select.select([sock], [], [], 0)[0])
     poller = select.poll()
@@ -139,6 +200,6 @@ def on_open(stall: float) -> tuple[Any, Callable[[Any], None]]:
                 sock.setsockopt(level, getattr(socket, name), value)
         if (line := line_of(event.assoc)) is not None:
             line.opened = True
-            line.touched = time.monotonic()
+            line.touched = line.moved = time.monotonic()
 
     return (evt.EVT_CONN_OPEN, opened)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,17 +15,20 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from pacsferry.core.errors import BusyError, ConfigError, HeldError
-from pacsferry.core.model import Framing, Wanted
+from pacsferry.core.model import Buffer, Framing, Wanted
 from pacsferry.core.peek import LIMIT, peek
 from pacsferry.core.ports import Sink
 
 from . import driving
 from .admission import Tenant, settle, verification
+from .commands import StoreRequest
 from .statuses import STORE_REFUSED
 from .storing import Intake
 
 #: A peer that connects and says nothing is dropped after so long.
 GREETING_SECONDS = 15.0
+#: So much of an object usually shows its study; more is kept back only where it does not.
+LOOK = 8_192
 #: On closing, an object that is under way gets this long to arrive.
 DRAIN_SECONDS = 2.0
 
@@ -86,7 +90,7 @@ class Receiver:
         handlers = [
             driving.on_open(GREETING_SECONDS),
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_C_STORE, self._store),
+            *driving.on_store(self._store),
         ]
         try:
             server = entity.make_server(
@@ -178,49 +182,60 @@ class Receiver:
             line.socket.settimeout(max(tenant.stall for tenant in tenants))
         settle(assoc)
 
-    def _store(self, event: Any) -> int:
-        line = driving.line_of(event.assoc)
+    def _store(self, assoc: Association, request: StoreRequest, pieces: Iterable[Buffer]) -> int:
+        line = driving.line_of(assoc)
         peer = line.owner if line is not None else None
-        syntax = str(event.context.transfer_syntax)
-        lease = self._route(peer, event.request, syntax) if isinstance(peer, _Peer) else None
-        if lease is None or not isinstance(peer, _Peer):
+        if not isinstance(peer, _Peer):
+            return STORE_REFUSED
+        study, content = _study_of(request, iter(pieces))
+        lease = self._route(peer, request, study)
+        if lease is None:
             self.unasked += 1
             return STORE_REFUSED
         peer.lease = lease
         try:
-            return lease.intake.store(event.request, syntax)
+            return lease.intake.store(request, content)
         finally:
             with self._changed:
                 lease.busy -= 1
                 lease.touched = time.monotonic()
                 self._changed.notify_all()
 
-    def _route(self, peer: _Peer, request: Any, syntax: str) -> Lease | None:
+    def _route(self, peer: _Peer, request: StoreRequest, study: str) -> Lease | None:
         """The lease of the object's study; of an object that cannot be read, that of the request it names.
 
         The lease comes back busy.
         """
-        study = _study_of(request, syntax)
         with self._changed:
             leases = [lease for lease in self._leases if lease.tenant in peer.tenants]
             if study:
                 found = [lease for lease in leases if lease.study == study]
             else:
-                found = [lease for lease in leases if lease.message_id == request.MoveOriginatorMessageID]
+                found = [lease for lease in leases if lease.message_id == request.originator_id]
             if len(found) != 1:
                 return None
             found[0].busy += 1
             return found[0]
 
 
-def _study_of(request: Any, syntax: str) -> str:
-    if request.DataSet is None:
-        return ""
-    try:
-        with request.DataSet.getbuffer() as data, data[:LIMIT] as head:
-            return peek(head, framing=Framing.DATA_SET, transfer_syntax=syntax).study
-    except HeldError:
-        return ""
+def _study_of(request: StoreRequest, pieces: Iterator[Buffer]) -> tuple[str, Iterator[Buffer]]:
+    """The study UID in an object's beginning, "" where none can be read, and all of its pieces."""
+    head, enough = bytearray(), LOOK
+    for piece in pieces:
+        if not head and len(piece) > LIMIT:
+            return _peeked(request, bytes(piece[:LIMIT])), itertools.chain([piece], pieces)
+        head += piece
+        if len(head) >= enough:
+            study, enough = _peeked(request, bytes(head)), 2 * len(head)
+            if study or len(head) > LIMIT:
+                return study, itertools.chain([head], pieces)
+    return _peeked(request, bytes(head)), iter([head])
+
+
+def _peeked(request: StoreRequest, head: bytes) -> str:
+    with contextlib.suppress(HeldError):
+        return peek(head, framing=Framing.DATA_SET, transfer_syntax=request.transfer_syntax).study
+    return ""
 
 
 def _mine(peer: _Peer, lease: Lease) -> bool:
@@ -230,7 +245,8 @@ def _mine(peer: _Peer, lease: Lease) -> bool:
 
 def _midway(assoc: Association) -> bool:
     """Whether an object is under way on it."""
-    return bool(assoc.is_established and assoc.dimse.message is not None)
+    line = driving.line_of(assoc)
+    return bool(assoc.is_established and line is not None and (line.midway or assoc.dimse.message is not None))
 
 
 def _sweep(server: driving.Server) -> None:

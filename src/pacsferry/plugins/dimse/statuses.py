@@ -13,6 +13,8 @@ CANCEL = 0xFE00
 #: Sub-operations complete, one or more failures (PS3.4 C.4.3.1.4).
 SOME_FAILED = 0xB000
 CANNOT_PERFORM = 0xA702
+#: SOP class not supported.
+NOT_SUPPORTED = 0x0122
 STORE_REFUSED = 0x0124
 STORE_NO_SPACE = 0xA700
 STORE_FAILED = 0xC000

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from collections.abc import Iterable
 
 from pacsferry.core.errors import StoreError
-from pacsferry.core.model import Framing, Head, Receipt, Wanted
+from pacsferry.core.model import Buffer, Framing, Head, Receipt, Wanted
 from pacsferry.core.ports import Sink
 
+from .commands import CutError, StoreRequest
 from .statuses import STORE_FAILED, STORE_NO_SPACE
 
 
@@ -55,29 +56,27 @@ class Intake:
         with self._lock:
             return tuple(uid for uid in uids if uid not in self._seen)
 
-    def store(self, request: Any, transfer_syntax: str) -> int:
-        """Hand one object on; the status for the C-STORE response. Never raises."""
+    def store(self, request: StoreRequest, pieces: Iterable[Buffer]) -> int:
+        """Hand one object on; the status for the C-STORE response. Raises ``CutError`` only."""
         if self.broken:
             return STORE_NO_SPACE if self.full else STORE_FAILED
         try:
-            return self._store(request, transfer_syntax)
+            return self._store(request, pieces)
+        except CutError:
+            raise
         except BaseException as err:
             self.error = err
             return STORE_FAILED
 
-    def _store(self, request: Any, transfer_syntax: str) -> int:
-        if request.DataSet is None:
-            return STORE_FAILED
+    def _store(self, request: StoreRequest, pieces: Iterable[Buffer]) -> int:
         head = Head(
             framing=Framing.DATA_SET,
-            transfer_syntax=transfer_syntax,
-            sop_class=str(request.AffectedSOPClassUID),
-            sop_instance=str(request.AffectedSOPInstanceUID),
+            transfer_syntax=request.transfer_syntax,
+            sop_class=request.sop_class,
+            sop_instance=request.sop_instance,
             wanted=self.wanted,
         )
-        # The buffer as it was received: no copy, nothing decoded, no file.
-        with request.DataSet.getbuffer() as data:
-            receipt = self._sink.accept(head, [data])
+        receipt = self._sink.accept(head, pieces)
         self._note(receipt, head)
         return receipt.dimse_status
 
