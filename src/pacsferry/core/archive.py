@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,14 +16,21 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
     StrictBool,
     StrictInt,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from .units import Duration
+
+
+if TYPE_CHECKING:
+    from .ports import Authenticator
 
 
 class Strict(BaseModel):
@@ -34,6 +42,28 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
     not_yet: ClassVar[Mapping[str, str]] = {}
+
+
+class Choice(Strict):
+    """A plugin chosen by name. The other keys of its table are its settings, checked by the plugin's own model."""
+
+    use: str = Field(min_length=1, max_length=128, description="the name of a plugin; `pacsferry plugins` lists them")
+    settings: Mapping[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collected(cls, table: object) -> object:
+        """What is no field of ours belongs to the plugin."""
+        if not isinstance(table, Mapping):
+            return table
+        ours = {key: value for key, value in table.items() if key in cls.model_fields and key != "settings"}
+        return {**ours, "settings": {key: value for key, value in table.items() if key not in ours}}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As it stands in TOML, so that what is dumped can be read again."""
+        ours = serialize(self)
+        return {**ours.pop("settings"), **ours}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +115,15 @@ Url = Annotated[
 ]
 Proxy = Annotated[str, Shape(r"(https?://[^\s@/]+/?)?", "write http://host:port, without user and password", 255)]
 ArchiveName = Annotated[str, Shape(r"[^/\\\x00-\x1f\x7f]*", "write at most 64 characters, no slash", 64)]
+MediaRange = Annotated[
+    str,
+    Shape(
+        r'(multipart/related|application/dicom)(; *[a-z-]+=("[^"\r\n]*"|[^\s;"]+))*',
+        'write a media type with its parameters: multipart/related; type="application/dicom"; transfer-syntax=*',
+        200,
+    ),
+]
+Count = Annotated[StrictInt, Field(ge=1)]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 #: A time-out that is on: zero would end everything, endless would hide a dead peer.
 Timeout = Annotated[Duration, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
@@ -141,11 +180,10 @@ class Dimse(Strict):
     receiver: Receiver | None = None
 
 
-class WebAuth(Strict):
-    """DICOMweb authentication. Only ``none`` is supported yet."""
+class WebAuth(Choice):
+    """Who we are to a DICOMweb archive."""
 
-    not_yet: ClassVar = {f"use={use}": "authentication" for use in ("basic", "bearer", "oauth2-client", "mtls")}
-    use: Literal["none"] = "none"
+    use: str = Field(default="none", min_length=1, max_length=128, description="the name of a web auth")
 
 
 class Dicomweb(Strict):
@@ -156,6 +194,12 @@ class Dicomweb(Strict):
     wado: Url | None = Field(default=None, description="root of WADO-RS, where it has its own")
     stow: Url | None = Field(default=None, description="root of STOW-RS, where it has its own")
     auth: WebAuth = WebAuth()
+    ca: str | None = Field(
+        default=None, min_length=1, description="PEM file of the authorities to trust for https; default: the system's"
+    )
+    credentials_over_http: StrictBool = Field(
+        default=False, description="send credentials without encryption to other hosts too, where anybody can read them"
+    )
     proxy: Proxy = Field(default="", description="http://host:port of a proxy; empty: none")
 
     @model_validator(mode="after")
@@ -177,6 +221,12 @@ class Timeouts(Strict):
     nearline: Timeout = Field(default=1800.0, description="until an archive brought a study from slow storage")
 
 
+#: Keywords of what an archive counts (PS3.4 C.3.4).
+COUNTS = r"NumberOf(Patient|Study|Series)Related(Studies|Series|Instances)"
+Keyword = Annotated[str, Shape(r"[A-Z][A-Za-z0-9]*", "write a keyword of PS3.6, for example StudyTime", 64)]
+Seconds = Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
 class Quirks(Strict):
     """How an archive departs from the standard; ``None`` means no opinion."""
 
@@ -193,6 +243,77 @@ class Quirks(Strict):
     any_transfer_syntax: StrictBool | None = Field(
         default=None, description="WADO-RS understands transfer-syntax=*; if not, it is not asked for"
     )
+    available_transfer_syntax: StrictBool | None = Field(
+        default=None, description="AvailableTransferSyntaxUID may be asked for; if not, it would make a query fail"
+    )
+    includefield: StrictBool | None = Field(
+        default=None, description="QIDO-RS takes includefield; if not, only what it returns by itself is known"
+    )
+    page_size: Count | None = Field(default=None, description="QIDO-RS gives at most so many answers at once")
+    max_offset: Count | None = Field(
+        default=None, description="QIDO-RS refuses or ignores a higher offset; what lies behind it needs other queries"
+    )
+    retrieve_levels: tuple[Literal["study", "series", "instance"], ...] | None = Field(
+        default=None, min_length=1, description="the levels that WADO-RS serves; others are not asked for"
+    )
+    accept: tuple[MediaRange, ...] | None = Field(
+        default=None, min_length=1, description="the Accept fields that WADO-RS understands, best first; no others"
+    )
+
+    modality_matching: StrictBool | None = Field(
+        default=None, description="ModalitiesInStudy is matched at STUDY level; if not, it is filtered here only"
+    )
+    time_matching: StrictBool | None = Field(
+        default=None, description="a range of StudyTime may be asked for; if not, it is filtered here only"
+    )
+    wildcards: StrictBool | None = Field(
+        default=None, description="* and ? are matched; if not, a key with one is filtered here only"
+    )
+    unmatched: tuple[Keyword, ...] | None = Field(
+        default=None, description="keys that the archive refuses to match; they are filtered here only"
+    )
+    unasked: tuple[Keyword, ...] | None = Field(
+        default=None, description="keywords that are never asked to be returned: they fail, or cost the archive too much"
+    )
+    counts: StrictBool | None = Field(
+        default=None, description="NumberOf…Related… are asked for and believed; if not, neither"
+    )
+    availability: StrictBool | None = Field(
+        default=None, description="InstanceAvailability may be asked for, and means something"
+    )
+    result_limit: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        default=None, description="a query gets at most so many answers, and is split where it gets them; 0: not known"
+    )
+    universal_star: StrictBool | None = Field(
+        default=None, description="C-FIND wants * and not an empty value in keys that are to be returned only"
+    )
+    wildcards_in_dates: StrictBool | None = Field(
+        default=None, description="that * may also stand in dates and times"
+    )
+    image_level_retrieve: StrictBool | None = Field(
+        default=None, description="C-GET and C-MOVE take single instances; if not, their series is asked for"
+    )
+    one_move_at_a_time: StrictBool | None = Field(
+        default=None, description="a C-MOVE is asked for when the one before has ended"
+    )
+    settle: Seconds | None = Field(
+        default=None, description="the archive wants a pause of so many seconds before each retrieval"
+    )
+    reprobe: Seconds | None = Field(
+        default=None, description="success with nothing sent means overwhelmed: ask once more after so many seconds"
+    )
+    late_images: Seconds | None = Field(
+        default=None,
+        description="after the final C-MOVE response images come for so long; where archive.timeouts.quiet is not set",
+    )
+
+    def leaves_out(self, keyword: str) -> bool:
+        """Whether a keyword is not to be asked for."""
+        return (
+            keyword in (self.unasked or ())
+            or (self.counts is False and bool(re.fullmatch(COUNTS, keyword)))
+            or (self.availability is False and keyword == "InstanceAvailability")
+        )
 
     def over(self, base: Quirks) -> Quirks:
         """These quirks where they have an opinion, else those of ``base``."""
@@ -205,7 +326,25 @@ STANDARD = Quirks(
     requires_study_date=False,
     study_root_only=False,
     image_level_find=True,
+    modality_matching=True,
+    time_matching=True,
+    wildcards=True,
+    unmatched=(),
+    unasked=(),
+    counts=True,
+    availability=True,
+    result_limit=0,
+    universal_star=False,
+    wildcards_in_dates=False,
+    image_level_retrieve=True,
+    one_move_at_a_time=False,
+    settle=0.0,
+    reprobe=0.0,
+    late_images=0.0,
     any_transfer_syntax=True,
+    available_transfer_syntax=True,
+    includefield=True,
+    retrieve_levels=("study", "series", "instance"),
 )
 
 
@@ -224,6 +363,8 @@ class Archive(Strict):
     dimse: Dimse | None = None
     dicomweb: Dicomweb | None = None
     timeouts: Timeouts = Timeouts()
+    _base: Path = PrivateAttr(default=Path())
+    _authenticator: Callable[[], Authenticator] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -238,9 +379,38 @@ class Archive(Strict):
         """``host:port`` of its first service: what everybody on this host who uses it has in common."""
         return _address(self.dimse, self.dicomweb)
 
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths of certificates, and ``file:`` references, count from."""
+        return self._base
+
+    def at(self, base: Path) -> Archive:
+        """The same, with relative paths counting from ``base``."""
+        moved = self.model_copy()
+        moved._base = base  # noqa: SLF001 - our own
+        return moved
+
+    @property
+    def authenticator(self) -> Authenticator | None:
+        """Who we are to its DICOMweb service, the same for everybody who asks; None: nobody in particular.
+
+        Raises ``ConfigError`` where a secret cannot be read.
+        """
+        return None if self._authenticator is None else self._authenticator()
+
+    def known_by(self, authenticator: Callable[[], Authenticator]) -> Archive:
+        """The same, with ``authenticator``, which gives one and the same each time."""
+        known = self.model_copy()
+        known._authenticator = authenticator
+        return known
+
     def with_quirks(self, vendor: Quirks) -> Archive:
         """The same with all quirks decided: ``site.over(vendor).over(standard)``."""
-        return self.model_copy(update={"quirks": self.quirks.over(vendor).over(STANDARD)})
+        quirks = self.quirks.over(vendor).over(STANDARD)
+        timeouts = self.timeouts
+        if quirks.late_images and "quiet" not in timeouts.model_fields_set:
+            timeouts = timeouts.model_copy(update={"quiet": quirks.late_images})
+        return self.model_copy(update={"quirks": quirks, "timeouts": timeouts})
 
 
 def _address(dimse: object, dicomweb: object) -> str:
