@@ -62,6 +62,7 @@ class Desk:
     group: int | None
     sync: bool = True
     ahead: bool = False
+    shifts: Mapping[str, int] | None = field(default=None, repr=False)
     folders: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def folder(self, facts: Facts) -> str:
@@ -108,6 +109,7 @@ def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
         group=message["group"],
         sync=message.get("sync", True),
         ahead=message.get("ahead", False),
+        shifts=message.get("shifts"),
     )
 
 
@@ -128,7 +130,7 @@ def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | d
         sop_class=request["sop_class"],
         sop_instance=request["sop_instance"],
     )
-    source = Source(head=head, data=data, pseudonym=request["pseudonym"], keys=at.keys)
+    source = Source(head=head, data=data, pseudonym=request["pseudonym"], keys=at.keys, shifts=at.shifts)
     patient = Patient(patient_id=request["patient_id"], issuer=request["issuer"])
     made, verdict, subject = clear(source, at.chosen.deidentifier, at.chosen.gates, patient)
     if made is None:

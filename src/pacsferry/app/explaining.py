@@ -15,6 +15,7 @@ from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.core.reasons import reason
 
 from .opening import plugins, rules_site, wired
+from .shifts import mapped
 from .wiring import part
 
 #: As for a released object: how the rules treat it does not depend on the name.
@@ -51,11 +52,13 @@ def explain(path: Path, name: str | None, sets: Sequence[str] = (), *, preset: s
     UIDs, shift and pseudonym come from a secret that is made for this once and thrown away.
     """
     data = _read(path)
-    chosen = wired(rules_site(name, sets, preset)).chosen
+    resolved = rules_site(name, sets, preset)
+    chosen = wired(resolved).chosen
     if not hasattr(chosen.deidentifier, "explain"):
         raise ConfigError("this anonymization profile cannot explain", hint="`pacsferry describe` says what it does")
     keys = ProjectKeys(secrets.token_bytes(32))
-    source = Source(head=Head(framing=Framing.PART_10), data=data, pseudonym=_PSEUDONYM, keys=keys)
+    shifts = mapped(chosen.deidentifier, resolved, keys)
+    source = Source(head=Head(framing=Framing.PART_10), data=data, pseudonym=_PSEUDONYM, keys=keys, shifts=shifts)
     try:
         draft, elements = chosen.deidentifier.explain(source)
     except HeldError as err:

@@ -301,7 +301,7 @@ class _Job:
             told=self._told,
             stop=self._stop,
             wait=self._options.wait,
-            how=work.wiring.how,
+            how=work.how,
             concluded=ended,
         )
         try:

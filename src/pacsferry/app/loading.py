@@ -247,7 +247,7 @@ def _machinery(
             told=told,
             stop=stop,
             wait=options.wait,
-            how=wiring.how,
+            how=work.how,
         )
         yield means, ladder
 
@@ -311,6 +311,7 @@ def starter(work: Opened, staging: Path, workers: int | None, *, sync: bool = Tr
         "sync": sync,
         "ahead": worker_count(workers) < (os.cpu_count() or 1),
         "select": {key: [rule.only, rule.never] for key, rule in rules.items()},
+        "shifts": work.shifts,
     }
     if workers == 0:
         return lambda: LocalWorker(clearer.desk(message, wiring.plugins))

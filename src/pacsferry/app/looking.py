@@ -48,6 +48,7 @@ def check(name: str | None, sets: Sequence[str] = ()) -> list[CheckLine]:
     lines += [CheckLine(where=w, ok=ok, text=text) for w, ok, text in profile_problems(resolved, plugins())]
     if resolved.profile.has_archive and all(line.ok for line in lines):
         lines += _whole(resolved)
+    lines += _shifts(resolved) if all(line.ok for line in lines) else []
     try:
         check_folders(resolved.folders)
     except ConfigError as err:
@@ -71,6 +72,21 @@ def _whole(resolved: Any) -> Iterator[CheckLine]:
             yield CheckLine(where="exclude.patients", ok=True, text=f"{len(listed)} patients are never retrieved")
     except ConfigError as err:
         yield CheckLine(where="wiring", ok=False, text=str(err))
+
+
+def _shifts(resolved: Any) -> Iterator[CheckLine]:
+    """The table of shifts, where one is asked for."""
+    from pacsferry.core.pseudonyms import ProjectKeys
+
+    from .shifts import WHERE, mapped
+
+    try:
+        found = mapped(wired(resolved).chosen.deidentifier, resolved, ProjectKeys(b""))
+    except ConfigError as err:
+        yield CheckLine(where=WHERE, ok=False, text=str(err))
+    else:
+        if found is not None:
+            yield CheckLine(where=WHERE, ok=True, text=f"{len(found)} patients have a shift")
 
 
 def _writable(where: str, folder: Path) -> CheckLine:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pacsferry.core import registry
@@ -26,6 +28,7 @@ from pacsferry.core.registry import Registry
 from pacsferry.profiles import presets
 from pacsferry.profiles.read import Resolved, resolve
 
+from .shifts import mapped, settled
 from .wiring import Wiring, wire
 
 VARIABLE = "PACSFERRY_SITE"
@@ -82,6 +85,15 @@ class Opened:
     project: Project
     wiring: Wiring
     ledger: Ledger
+    shifts: Mapping[str, int] | None = field(default=None, repr=False)
+
+    @property
+    def how(self) -> str:
+        """A digest of all that decides what becomes of an object; of what a table says of patients, a keyed one."""
+        if self.shifts is None:
+            return self.wiring.how
+        table = f"{self.project.keys.draw('shifts', json.dumps(sorted(self.shifts.items()))):064x}"
+        return hashlib.sha256(f"{self.wiring.how} {table}".encode()).hexdigest()
 
     @property
     def hosts(self) -> HostLeases:
@@ -142,9 +154,12 @@ def opened(project: Project, resolved: Resolved, *, accept_changed: str | None =
     wiring = wired(resolved)
     refuse_lost_ledger(project)
     allow_release(project, resolved.profile.policy.require)
+    shifts = mapped(wiring.chosen.deidentifier, resolved, project.keys)
     pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)
     with Ledger.open(project.ledger_path) as ledger:
-        yield Opened(project=project, wiring=wiring, ledger=ledger)
+        if shifts is not None:
+            settled(shifts, ledger, project.keys)
+        yield Opened(project=project, wiring=wiring, ledger=ledger, shifts=shifts)
 
 
 @contextmanager

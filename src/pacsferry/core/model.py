@@ -176,6 +176,18 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """What a simulated archive is asked: ``verb`` ("c-find", "wado-rs" …), level, and what is named or matched."""
+
+    verb: str
+    level: str = ""
+    study: str = ""
+    series: str = ""
+    instances: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
     """An archive answered: which service, at which address, in how many seconds."""
 
@@ -201,15 +213,15 @@ class Keys(Protocol):
 class Source:
     """One object as it arrived, and what is known of it: identified, untrusted, only inside a worker.
 
-    ``pseudonym`` replaces PatientID and PatientName. ``data`` is the mapped arrival. ``shift_days`` is the patient's
-    shift where a mapping gives one; else the secret does.
+    ``pseudonym`` replaces PatientID and PatientName. ``data`` is the mapped arrival. ``shifts`` are days by patient's
+    token where a mapping gives them (``core.shifts.days_of``), None where the secret does.
     """
 
     head: Head
     data: memoryview = field(repr=False)
     pseudonym: str
     keys: Keys = field(repr=False)
-    shift_days: int | None = field(default=None, repr=False)
+    shifts: Mapping[str, int] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,10 @@ REASONS: dict[str, Reason] = {
         means="another file says it is the same instance and is not the same",
         advice="keep the right one of the two in the folder, then run the command again",
     ),
+    "no-shift": Reason(
+        means="dates move by a mapping, and it does not name the patient",
+        advice="add the patient to the table of deidentify.dates.mapping, then run `pacsferry resume`",
+    ),
     # Excluded: not wanted, or not allowed, by the profile.
     "select": Reason(
         means="the profile's [select] does not want it", advice="nothing; change [select] if you do want it"
@@ -113,6 +117,14 @@ REASONS: dict[str, Reason] = {
     "stalled": _again("the archive sent nothing for longer than archive.timeouts.stall"),
     "truncated": _again("the answer ended in the middle"),
     "bad-answer": _again("the archive's answer makes no sense"),
+    "capped": Reason(
+        means="the archive gives only some of its answers, and the query cannot be split further",
+        advice="ask for less at once: fewer days, one modality, or accession numbers",
+    ),
+    "unmatched": Reason(
+        means="the archive says nothing of a key that was asked for, so nobody knows what matches",
+        advice="leave the key out, or ask another archive or finder",
+    ),
     "not-found": _again("the archive does not have it any more", "check whether it was moved or deleted"),
     "http-401": Reason(means="the archive wants credentials", advice="check archive.dicomweb.auth"),
     "http-403": Reason(means="the archive does not allow it", advice="ask the archive's administrator"),
@@ -130,6 +142,13 @@ REASONS: dict[str, Reason] = {
         advice="ask the archive's administrator; `pacsferry waive` accepts it",
     ),
     "offline": Reason(means="the archive says it is offline", advice="ask the archive's administrator to load it"),
+    "no-token": _again(
+        "the token endpoint gave no access token", "check archive.dicomweb.auth; then run `pacsferry resume`"
+    ),
+    "web-auth-failed": Reason(
+        means="the web auth plugin broke down", advice="report it to the plugin's author"
+    ),
+    "nearline": _again("the archive did not bring it back from slow storage within archive.timeouts.nearline"),
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),
     "unreadable": _again("the file could not be read", "check its permissions; then run the command again"),

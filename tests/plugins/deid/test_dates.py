@@ -91,7 +91,8 @@ def test_the_issuer_makes_another_patient_and_an_empty_id_falls_back_to_the_stud
 
 def test_a_mapping_gives_the_shift_where_there_is_one():
     asked = source(file(image()))
-    mapped = Source(head=asked.head, data=asked.data, pseudonym="x", keys=KEYS, shift_days=11)
+    token = KEYS.subject("PAT4711", "", "")
+    mapped = Source(head=asked.head, data=asked.data, pseudonym="x", keys=KEYS, shifts={token: 11})
     assert MOVING.apply(mapped).facts.study_date == day("20200102", 11)
     assert draft_by(MOVING, file(image())).facts.study_date == day("20200102")
 

@@ -72,7 +72,10 @@ class Allowlist:
     """Built from settings; safe to keep for a worker's life."""
 
     def __init__(self, settings: AllowlistSettings | None = None) -> None:
-        self._wanted = (settings or AllowlistSettings()).wanted()
+        settings = settings or AllowlistSettings()
+        self._wanted = settings.wanted()
+        #: The reference to a table of shifts, None where the secret gives them.
+        self.shifts_from = settings.dates.mapping if settings.dates is not None else None
         self._allowed = compile_allowlist(self._wanted)
         self.rules = self._allowed.top
         self._engine = Engine(self.rules, ListPrograms(self._allowed))
@@ -121,6 +124,7 @@ class Allowlist:
             "framed": _names(rule for rule in rules.rules if rule.tag in framed and rule.action in {"K", "U"}),
             "emptied": _names(rule for rule in rules.rules if rule.action == "Z" and rule.vr not in TEMPORAL_VRS),
             "shifts": _shifts(rules.shifts),
+            "mapped": "yes" if rules.shifts and rules.shifts.mapped else "",
             "unmoved": "" if rules.shifts else "yes",
             "raw": _names(rule for rule in [*listed, *nested] if rule.tag in wanted.raw),
             "text": _names(rule for rule in listed if _free(rule)),
@@ -134,7 +138,7 @@ class Allowlist:
 
 
 def _shifts(shifts: Any) -> str:
-    if shifts is None:
+    if shifts is None or shifts.mapped:
         return ""
     return f"{shifts.low} to {shifts.high} days" + ("" if shifts.unit == 1 else f" in steps of {shifts.unit}")
 

@@ -65,10 +65,15 @@ def _codes(rules: RuleSet) -> str:
 def _shifts(shifts: Shifts | None) -> str:
     if shifts is None:
         return "Dates are not moved."
+    if shifts.mapped:
+        return (
+            "All dates of one patient move by the same number of days, which a table of the site gives for each "
+            "patient; all of a patient whom it does not name is held. Times of day stay, and so does every interval."
+        )
     unit = "days" if shifts.unit == 1 else f"steps of {shifts.unit} days"
     return (
         f"All dates of one patient move by the same number of days, from {shifts.low} to {shifts.high} in {unit}, "
-        "drawn with the project's secret or given by a mapping. Times of day stay, and so does every interval."
+        "drawn with the project's secret. Times of day stay, and so does every interval."
     )
 
 

@@ -37,11 +37,15 @@ _PER_YEAR = {b"D": 365.25, b"W": 365.25 / 7, b"M": 12.0, b"Y": 1.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shifts:
-    """How far dates may move: every whole number of ``unit`` days from ``low`` to ``high``, never none at all."""
+    """How far dates may move: every whole number of ``unit`` days from ``low`` to ``high``, never none at all.
+
+    ``mapped``: nothing is drawn, a table says it for each patient (``core.shifts``).
+    """
 
     low: int = -365
     high: int = -30
     unit: int = 7
+    mapped: bool = False
 
     def choices(self) -> list[int]:
         """Every shift there is, in days, in ascending order."""

@@ -43,7 +43,7 @@ def _said(rules: RuleSet) -> set[str]:
     """The conditions of sentences that hold."""
     policy = rules.policy
     said = {*policy.options, *(f"{kind}={wish}" for kind, wish in policy.unlisted.items())}
-    said |= {"shifts"} if rules.shifts else set()
+    said |= {"shifts", "mapped" if rules.shifts.mapped else "drawn"} if rules.shifts else set()
     said |= {"unclaimed"} if rules.broken else set()
     said |= {"dates-over-device"} if o.yielded(policy.options) else set()
     return said | (set() if policy.has(o.GRAPHICS) else {"graphics=remove"})

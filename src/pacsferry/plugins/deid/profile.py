@@ -10,6 +10,7 @@ from typing import TypeVar
 from pacsferry.core import charsets as text
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Facts, Source
+from pacsferry.core.shifts import days_of
 
 from . import filemeta, method, reference
 from .choose import Chooser, Chosen, Programs
@@ -65,6 +66,8 @@ class Engine:
 
     def _apply(self, source: Source) -> tuple[Subject, Chosen, Draft]:
         subject = read(source, self.rules.limits, private=self._programs.private)
+        if self.rules.shifts is not None and self.rules.shifts.mapped:
+            self.shift(source, subject)  # all of a patient waits, not only what has a date
         chosen = self._programs.of(subject)
         try:
             return subject, chosen, self._draft(source, subject, chosen, None)
@@ -88,19 +91,28 @@ class Engine:
         return _draft(source, self.rules, subject, splice, chosen, kept)
 
     def shift(self, source: Source, subject: Subject) -> int:
-        """How many days the dates of the object's patient move: as a mapping says, else as the secret does."""
-        if source.shift_days is not None:
-            return source.shift_days
-        seen = subject.seen()
-        token = source.keys.subject(seen.patient_id, seen.issuer, seen.study_uid)
-        return (self.rules.shifts or Shifts()).of(source.keys, token)
+        """How many days the dates of the object's patient move: as a mapping says, else as the secret does.
+
+        Raises ``HeldError`` for a patient whom the mapping does not name.
+        """
+        seen, wanted = subject.seen(), self.rules.shifts or Shifts()
+        if wanted.mapped or source.shifts is not None:
+            shifts = {} if source.shifts is None else source.shifts
+            days = days_of(shifts, source.keys, seen.patient_id, seen.issuer)
+            if days is None:
+                raise HeldError("the mapping of shifts does not name the patient", code="no-shift")
+            return days
+        return wanted.of(source.keys, source.keys.subject(seen.patient_id, seen.issuer, seen.study_uid))
 
 
 class Ps315:
     """Built from settings; safe to keep for a worker's life."""
 
     def __init__(self, settings: Ps315Settings | None = None) -> None:
-        self.rules: RuleSet = compile_rules((settings or Ps315Settings()).policy())
+        settings = settings or Ps315Settings()
+        self.rules: RuleSet = compile_rules(settings.policy())
+        #: The reference to a table of shifts, None where the secret gives them.
+        self.shifts_from = settings.dates.mapping if settings.dates is not None else None
         self._engine = Engine(self.rules)
 
     @property

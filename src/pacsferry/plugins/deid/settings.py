@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from pacsferry.core.archive import Strict
+from pacsferry.core.secretrefs import SecretRef
 
 from .dates import Shifts
 from .options import LATER, MODIFIED_DATES
@@ -41,6 +42,10 @@ class Dates(Strict):
 
     shift_days: tuple[Days, Days] = Field(default=(-365, -30), description="the least and the greatest shift, in days")
     unit: Literal["weeks", "days"] = Field(default="weeks", description="whole weeks keep the day of the week")
+    mapping: SecretRef | None = Field(
+        default=None,
+        description="a reference to a table of PatientID and days, such as file:shifts.csv; nothing is drawn",
+    )
 
     @field_validator("shift_days")
     @classmethod
@@ -49,8 +54,16 @@ class Dates(Strict):
             raise ValueError("write the lesser number first, for example [-365, -30]")
         return days
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.mapping is not None and {"shift_days", "unit"} & self.model_fields_set:
+            raise ValueError("mapping: says each patient's days itself; leave shift_days and unit out")
+        return self
+
     def shifts(self) -> Shifts:
         """As the rules have it."""
+        if self.mapping is not None:
+            return Shifts(unit=1, mapped=True)
         return Shifts(low=self.shift_days[0], high=self.shift_days[1], unit=7 if self.unit == "weeks" else 1)
 
 
