@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pacsferry.core.archive import Choice
 from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
 from pacsferry.core.ledger_chain import ChainReport
@@ -19,7 +20,6 @@ from pacsferry.core.redact import quiet
 from pacsferry.core.status import Case, Outliers, Problem, cases, counts, outliers, problems
 from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
-from pacsferry.profiles.model import Choice
 
 from .opening import existing_project, ledger_of, plugins, site, wired
 from .wiring import FINDERS, part

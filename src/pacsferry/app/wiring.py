@@ -5,22 +5,25 @@ from __future__ import annotations
 import grp
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pacsferry import clearer
 from pacsferry.core import registry
-from pacsferry.core.archive import Archive
+from pacsferry.core.archive import Archive, Choice
 from pacsferry.core.clearing import ALWAYS
-from pacsferry.core.errors import ConfigError
+from pacsferry.core.errors import ConfigError, UnknownName
 from pacsferry.core.fitting import fit
-from pacsferry.core.guarded import GuardedFinder
-from pacsferry.core.ports import Finder, PseudonymSource, Report, Transport, Vendor
+from pacsferry.core.guarded import GuardedAuthenticator, GuardedFinder
+from pacsferry.core.ports import Authenticator, Finder, PseudonymSource, Report, Transport, Vendor
 from pacsferry.core.registry import Registry
-from pacsferry.profiles.model import Choice
+from pacsferry.profiles import presets
 from pacsferry.profiles.read import Resolved
 
+_RULES = "anonymization profile"
+AUTH = "archive.dicomweb.auth"
 #: The finder that fits a transport's protocol, where [find] does not say.
 FINDERS: Mapping[str, str] = {"dimse": "c-find", "dicomweb": "qido-rs"}
 
@@ -98,8 +101,34 @@ def part(plugins: Registry, kind: str, choice: Choice, where: str) -> Part:
     try:
         offer = plugins.named(kind, choice.use)
     except ConfigError as err:
+        err = _with_presets(plugins, kind, choice.use, err)
         raise ConfigError(f"{where}.use: {err}", hint=err.hint) from None
     return Part(name=choice.use, offer=offer, settings=fit(offer.settings, choice.settings, where), where=where)
+
+
+def known(archive: Archive, plugins: Registry) -> Archive:
+    """The archive with who we are to it. Secrets are read when that is first asked for. Raises ``ConfigError``."""
+    if archive.dicomweb is None:
+        return archive
+    chosen = part(plugins, "web auth", archive.dicomweb.auth, AUTH)
+    lock, made = threading.Lock(), list[Authenticator]()
+
+    def authenticator() -> Authenticator:
+        with lock:
+            if not made:
+                made.append(GuardedAuthenticator(chosen.name, lambda: chosen.build(archive)))
+            return made[0]
+
+    return archive.known_by(authenticator)
+
+
+def _with_presets(plugins: Registry, kind: str, name: str, err: ConfigError) -> ConfigError:
+    """A preset can stand where an anonymization profile does, so it may be what was meant."""
+    if kind != _RULES or not isinstance(err, UnknownName):
+        return err
+    return UnknownName(
+        "anonymization profile or preset", name, (*plugins.names(kind), *presets.names()), plugins.broken
+    )
 
 
 def wire(resolved: Resolved, plugins: Registry) -> Wiring:
@@ -109,6 +138,9 @@ def wire(resolved: Resolved, plugins: Registry) -> Wiring:
         vendor: Vendor = plugins.named("vendor", profile.archive.vendor)
     except ConfigError as err:
         raise ConfigError(f"archive.vendor: {err}", hint=err.hint) from None
+    # Workers build it by name too; here an error has its address.
+    part(plugins, _RULES, profile.deidentify, "deidentify")
+    archive = known(profile.archive.at(resolved.base).with_quirks(vendor.quirks), plugins)
     choices = _choices(resolved)
     transports = tuple(
         part(plugins, "transport", choice, f"transport.{number}") for number, choice in enumerate(profile.transport)
@@ -116,7 +148,7 @@ def wire(resolved: Resolved, plugins: Registry) -> Wiring:
     return Wiring(
         resolved=resolved,
         plugins=plugins,
-        archive=profile.archive.with_quirks(vendor.quirks),
+        archive=archive,
         vendor=vendor,
         chosen=clearer.build(plugins, choices),
         choices=choices,
@@ -166,14 +198,15 @@ def problems(resolved: Resolved, plugins: Registry) -> Sequence[tuple[str, bool,
     asked: list[tuple[str, str, Choice]] = [
         *(("transport", f"transport.{n}", one) for n, one in enumerate(profile.transport)),
         *((("finder", "find", profile.find),) if profile.find else ()),
-        ("anonymization profile", "deidentify", profile.deidentify),
+        (_RULES, "deidentify", profile.deidentify),
         ("pseudonym source", "pseudonyms", _plain(profile.pseudonyms)),
         *(("gate", f"gate.{n}", one) for n, one in enumerate(profile.gate)),
         ("layout", "layout", profile.layout),
         *(("report", f"report.{n}", one) for n, one in enumerate(profile.report)),
         ("vendor", "archive.vendor", Choice(use=profile.archive.vendor)),
+        *((("web auth", AUTH, profile.archive.dicomweb.auth),) if profile.archive.dicomweb else ()),
     ]
-    return [_tried(plugins, kind, where, choice, profile.archive) for kind, where, choice in asked]
+    return [_tried(plugins, kind, where, choice, profile.archive.at(resolved.base)) for kind, where, choice in asked]
 
 
 def _tried(plugins: Registry, kind: str, where: str, choice: Choice, archive: Archive) -> tuple[str, bool, str]:
@@ -181,7 +214,7 @@ def _tried(plugins: Registry, kind: str, where: str, choice: Choice, archive: Ar
         if kind == "vendor":
             return where, True, plugins.named(kind, choice.use).summary
         found = part(plugins, kind, choice, where)
-        found.build(*([archive] if kind in {"transport", "finder"} else []))
+        found.build(*([archive] if kind in {"transport", "finder", "web auth"} else []))
     except ConfigError as err:
         return where, False, str(err)
     except Exception as err:

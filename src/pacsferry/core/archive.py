@@ -28,7 +28,6 @@ from pydantic_core.core_schema import no_info_after_validator_function
 
 from .units import Duration
 
-
 if TYPE_CHECKING:
     from .ports import Authenticator
 
@@ -259,7 +258,6 @@ class Quirks(Strict):
     accept: tuple[MediaRange, ...] | None = Field(
         default=None, min_length=1, description="the Accept fields that WADO-RS understands, best first; no others"
     )
-
     modality_matching: StrictBool | None = Field(
         default=None, description="ModalitiesInStudy is matched at STUDY level; if not, it is filtered here only"
     )
@@ -273,7 +271,8 @@ class Quirks(Strict):
         default=None, description="keys that the archive refuses to match; they are filtered here only"
     )
     unasked: tuple[Keyword, ...] | None = Field(
-        default=None, description="keywords that are never asked to be returned: they fail, or cost the archive too much"
+        default=None,
+        description="keywords never asked to be returned: they fail, or cost the archive too much",
     )
     counts: StrictBool | None = Field(
         default=None, description="NumberOf…Related… are asked for and believed; if not, neither"
@@ -287,9 +286,7 @@ class Quirks(Strict):
     universal_star: StrictBool | None = Field(
         default=None, description="C-FIND wants * and not an empty value in keys that are to be returned only"
     )
-    wildcards_in_dates: StrictBool | None = Field(
-        default=None, description="that * may also stand in dates and times"
-    )
+    wildcards_in_dates: StrictBool | None = Field(default=None, description="that * may also stand in dates and times")
     image_level_retrieve: StrictBool | None = Field(
         default=None, description="C-GET and C-MOVE take single instances; if not, their series is asked for"
     )
@@ -313,6 +310,7 @@ class Quirks(Strict):
             keyword in (self.unasked or ())
             or (self.counts is False and bool(re.fullmatch(COUNTS, keyword)))
             or (self.availability is False and keyword == "InstanceAvailability")
+            or (self.available_transfer_syntax is False and keyword == "AvailableTransferSyntaxUID")
         )
 
     def over(self, base: Quirks) -> Quirks:
@@ -401,7 +399,7 @@ class Archive(Strict):
     def known_by(self, authenticator: Callable[[], Authenticator]) -> Archive:
         """The same, with ``authenticator``, which gives one and the same each time."""
         known = self.model_copy()
-        known._authenticator = authenticator
+        known._authenticator = authenticator  # noqa: SLF001 - our own
         return known
 
     def with_quirks(self, vendor: Quirks) -> Archive:

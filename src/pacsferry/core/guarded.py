@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
-from .errors import FerryError, TransferError
+from .errors import ConfigError, FerryError, TransferError
 from .model import Match, Ping, Query
-from .ports import Finder
+from .ports import Authenticator, Finder
+
+if TYPE_CHECKING:
+    import ssl
+
+T = TypeVar("T")
+#: Names and values of header fields (RFC 9110 5.5): nothing that could begin another field.
+_FIELD_NAME, _FIELD_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~\x80-\xff]*")
+#: What says how a message is framed, to whom it goes and what may come back is never a plugin's.
+_OURS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "accept", "accept-encoding", "range", "te", "upgrade"}
+)
 
 
 def failed(kind: str, name: str, err: BaseException) -> TransferError:
     """What to say of a plugin that raised something of its own: its type, never its text."""
     return TransferError(
         f"{kind} {name} failed ({type(err).__name__})",
-        code=f"{kind}-failed",
+        code=f"{kind.replace(' ', '-')}-failed",
         retryable=False,
         hint="report it to the plugin's author, without any patient's data",
     )
@@ -47,3 +60,42 @@ class GuardedFinder:
     def close(self) -> None:
         """See ``ports.Finder``."""
         self._finder.close()
+
+
+class GuardedAuthenticator:
+    """An authenticator whose failures are ``FerryError`` only, and whose header fields are header fields."""
+
+    def __init__(self, name: str, build: Callable[[], Authenticator]) -> None:
+        self._name = name
+        self._inner = self._safely(build)
+        self.proof = self._inner.proof
+
+    def headers(self) -> Mapping[str, str]:
+        """See ``ports.Authenticator``."""
+        return self._safely(lambda: _checked(dict(self._inner.headers())))
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """See ``ports.Authenticator``."""
+        return self._safely(lambda: bool(self._inner.renew(refused)))
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """See ``ports.Authenticator``."""
+        self._safely(lambda: self._inner.secure(context))
+
+    def _safely(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except FerryError:
+            raise
+        except Exception as err:
+            raise failed("web auth", self._name, err) from None
+
+
+def _checked(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields. Raises ``ConfigError``, which quotes no value."""
+    for name, value in fields.items():
+        if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
+            raise ConfigError("archive.dicomweb.auth: gives a header field that it may not give")
+        if not _FIELD_VALUE.fullmatch(value):
+            raise ConfigError(f"archive.dicomweb.auth: what is given as {name} cannot stand in a header field")
+    return fields

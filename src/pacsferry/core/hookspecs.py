@@ -14,10 +14,12 @@ import pluggy
 
 if TYPE_CHECKING:
     from .ports import (
+        Authenticator,
         Deidentifier,
         Finder,
         Gate,
         Layout,
+        Misbehaviour,
         Offer,
         PseudonymSource,
         Report,
@@ -83,4 +85,23 @@ def pacsferry_reports() -> Iterable[Offer[Report]]:
 @hookspec
 def pacsferry_vendors() -> Iterable[Vendor]:
     """Products and how they depart from the standard."""
+    return ()
+
+
+@hookspec
+def pacsferry_simulator_faults() -> Iterable[Offer[Misbehaviour]]:
+    """Further things that a simulated archive can do wrong: ``pacsferry simulate --misbehave NAME:key=value``.
+
+    Built with ``build(settings)``; the settings are the parameters, each with a default. A personality is no hook of its
+    own: ``Vendor.personality`` names the faults of a product, built in or not.
+    """
+    return ()
+
+
+@hookspec
+def pacsferry_web_auths() -> Iterable[Offer[Authenticator]]:
+    """Ways to prove to a DICOMweb archive who we are; ``archive.dicomweb.auth`` chooses one.
+
+    Built with ``build(archive, settings)``. What it gives goes to the archive's own origins only.
+    """
     return ()

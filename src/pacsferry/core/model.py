@@ -95,7 +95,8 @@ class Wanted:
     """What a transport is asked for: a study, a series of it, or instances of one series.
 
     ``sop_classes`` are those found in the answers (empty: not known); ``expected`` is how many instances should
-    come (None: not known). UIDs are original ones, as the archive knows them.
+    come (None: not known). ``nearline`` says that the archive has to bring it back from slow storage first. UIDs are
+    original ones, as the archive knows them.
     """
 
     study: str
@@ -103,6 +104,7 @@ class Wanted:
     instances: tuple[str, ...] = ()
     sop_classes: frozenset[str] = frozenset()
     expected: int | None = None
+    nearline: bool = False
 
     @property
     def level(self) -> Level:

@@ -121,7 +121,9 @@ def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> 
     """
     if not order.series:
         enough = order.plan.expected is not None and len(done) >= order.plan.expected
-        return [] if enough else [Wanted(study=order.study_uid, expected=order.plan.expected)]
+        if enough:
+            return []
+        return [Wanted(study=order.study_uid, expected=order.plan.expected, nearline=order.nearline)]
     here = Counter(done.values())
     missing = [(series, _missing(series, done)) for series in order.series if _incomplete(series, done, here)]
     if order.whole and len(missing) == len(order.series) and not done and Level.STUDY in takes:
@@ -159,6 +161,7 @@ def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
         instances=tuple(target.uid for target in targets),
         sop_classes=_classes(targets),
         expected=len(targets),
+        nearline=order.nearline,
     )
 
 
@@ -170,6 +173,7 @@ def _wanted(order: Order, parts: list[tuple[SeriesOrder, list[Target]]], *, seri
         series=series_uid,
         sop_classes=_classes([target for _, targets in parts for target in targets]) if listed else frozenset(),
         expected=None if None in counts else sum(count for count in counts if count is not None),
+        nearline=order.nearline,
     )
 
 

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from .archive import Archive, NoSettings, Quirks, Strict
 from .model import (
@@ -19,6 +19,7 @@ from .model import (
     Ping,
     Query,
     Receipt,
+    Requested,
     Source,
     Subject,
     Summary,
@@ -27,6 +28,9 @@ from .model import (
     Verdict,
     Wanted,
 )
+
+if TYPE_CHECKING:
+    import ssl
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -140,7 +144,7 @@ class Finding:
     text: str
     advice: str = ""
     behaviour: Mapping[str, object] = field(default_factory=dict)
-    quirks: Mapping[str, bool] = field(default_factory=dict)
+    quirks: Mapping[str, object] = field(default_factory=dict)
     profile: Mapping[str, object] = field(default_factory=dict)
     signs: Mapping[str, str] = field(default_factory=dict)
     serves: bool | None = None
@@ -159,12 +163,55 @@ class Prober(Protocol):
         """
 
 
+class Proof(enum.Enum):
+    """Where the proof of who we are goes: nowhere, into header fields, or into the TLS handshake."""
+
+    NONE = "none"
+    HEADERS = "headers"
+    HANDSHAKE = "handshake"
+
+
+class Authenticator(Protocol):
+    """Proves to a DICOMweb archive who we are. One for all connections of a run, used from several threads.
+
+    It is built before anything is contacted and reads its secrets then: what cannot be read is a ``ConfigError``.
+    What it gives goes to the archive's own origins (scheme, host and port) and nowhere else; callers see to that.
+    """
+
+    proof: Proof
+
+    def headers(self) -> Mapping[str, str]:
+        """Header fields for the next request; asked anew for each. Raises ``TransferError`` without any secret."""
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """The archive answered 401 to ``refused``: whether ``headers`` gives others now, worth one more try."""
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Add what the handshake needs. The caller requires certificates and checks names whatever is done here."""
+
+
+class Misbehaviour(Protocol):
+    """What a simulated archive does wrong, for tests and ``pacsferry simulate``; asked for each request it may touch.
+
+    One object serves one order, from several threads. What a method leaves alone it gives back as it came.
+    """
+
+    def refuse(self, request: Requested) -> int | None:
+        """The DIMSE or HTTP status to refuse the request with; None serves it."""
+
+    def answers(self, request: Requested, answers: Sequence[Any]) -> Iterable[Any]:
+        """The answers to a query: pydicom data sets."""
+
+    def objects(self, request: Requested, objects: Sequence[bytes]) -> Iterable[bytes]:
+        """The objects to send: whole PS3.10 files."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(Generic[T_co]):
     """A named way to build a ``T``. A profile chooses it by ``name``.
 
-    ``build`` is called as ``build(settings)``, or as ``build(archive, settings)`` for finders and transports; a
-    string ``"module:attribute"`` is imported when the name is chosen. ``settings`` is a strict pydantic model.
+    ``build`` is called as ``build(settings)``, or ``build(archive, settings)`` for finders, transports and web auths;
+    a string ``"module:attribute"`` is imported when the name is chosen. ``settings`` is a strict pydantic model.
     """
 
     name: str

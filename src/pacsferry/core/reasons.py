@@ -145,9 +145,7 @@ REASONS: dict[str, Reason] = {
     "no-token": _again(
         "the token endpoint gave no access token", "check archive.dicomweb.auth; then run `pacsferry resume`"
     ),
-    "web-auth-failed": Reason(
-        means="the web auth plugin broke down", advice="report it to the plugin's author"
-    ),
+    "web-auth-failed": Reason(means="the web auth plugin broke down", advice="report it to the plugin's author"),
     "nearline": _again("the archive did not bring it back from slow storage within archive.timeouts.nearline"),
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),

@@ -29,6 +29,8 @@ KINDS: Mapping[str, str] = {
     "layout": "pacsferry_storage_layouts",
     "report": "pacsferry_reports",
     "vendor": "pacsferry_vendors",
+    "fault": "pacsferry_simulator_faults",
+    "web auth": "pacsferry_web_auths",
 }
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
     Field,
-    SerializerFunctionWrapHandler,
     StrictInt,
-    model_serializer,
     model_validator,
 )
 
-from pacsferry.core.archive import Archive, Strict, Uid
+from pacsferry.core.archive import Archive, Choice, Strict, Uid
 from pacsferry.core.selection import Rule, Selection
 from pacsferry.core.units import Duration
 
@@ -22,28 +19,6 @@ from .secrets import SecretRef
 
 #: The archive's table; its quirks are the site's own findings until ``Archive.with_quirks``.
 ArchiveTable = Archive
-
-
-class Choice(Strict):
-    """A plugin chosen by name. The other keys of its table are its settings, checked by the plugin's own model."""
-
-    use: str = Field(min_length=1, max_length=128, description="the name of a plugin; `pacsferry plugins` lists them")
-    settings: Mapping[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _collected(cls, table: object) -> object:
-        """What is no field of ours belongs to the plugin."""
-        if not isinstance(table, Mapping):
-            return table
-        ours = {key: value for key, value in table.items() if key in cls.model_fields and key != "settings"}
-        return {**ours, "settings": {key: value for key, value in table.items() if key not in ours}}
-
-    @model_serializer(mode="wrap")
-    def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As it stands in TOML, so that what is dumped can be read again."""
-        ours = serialize(self)
-        return {**ours.pop("settings"), **ours}
 
 
 class Budget(Strict):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pacsferry.core.archive import Strict
+from pacsferry.core.archive import Choice, Strict
 from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.projectfile import ProjectFile
 
-from .model import Choice, SiteProfile
+from .model import SiteProfile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
