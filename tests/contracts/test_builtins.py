@@ -56,6 +56,10 @@ class TestVendors(contracts.VendorContract):
     offer = offers("vendor")
 
 
+class TestFaults(contracts.MisbehaviourContract):
+    offer = offers("fault")
+
+
 RUNS = {
     "finder": TestFinders,
     "transport": TestTransports,
@@ -65,6 +69,7 @@ RUNS = {
     "layout": TestLayouts,
     "report": TestReports,
     "vendor": TestVendors,
+    "fault": TestFaults,
 }
 
 

@@ -547,6 +547,48 @@ def test_bad_vendors_are_caught():
         contract.test_wrappers_keep_the_shape(shapeless)
 
 
+class Harmless:
+    """A fault that spoils nothing."""
+
+    def refuse(self, request):
+        return None
+
+    def answers(self, request, answers):
+        return answers
+
+    def objects(self, request, objects):
+        return objects
+
+
+class Meddling(Harmless):
+    def answers(self, request, answers):
+        for one in answers:
+            one.AccessionNumber = "X"
+        return answers
+
+
+class Wordy(Harmless):
+    def refuse(self, request):
+        return 70_000
+
+    def objects(self, request, objects):
+        return [None for _ in objects]
+
+
+class NoDefault(Strict):
+    keep: int
+
+
+def test_bad_faults_are_caught():
+    contract = contracts.MisbehaviourContract()
+    caught(contract.test_something_is_amiss, Harmless())
+    caught(contract.test_answers_are_data_sets_and_the_archives_own_stay_as_they_are, Meddling())
+    caught(contract.test_a_refusal_is_a_status, Wordy())
+    caught(contract.test_objects_are_bytes, Wordy())
+    with pytest.raises(ValueError):
+        contract.test_every_parameter_can_be_written_and_has_a_default(offer(Harmless, NoDefault))
+
+
 class Loose(Strict):
     model_config = {"extra": "allow"}
 

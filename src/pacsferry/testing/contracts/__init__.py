@@ -16,6 +16,7 @@ from .finder import FinderContract
 from .gate import GateContract
 from .kit import Contract, MemorySink
 from .layout import LayoutContract
+from .misbehaviour import MisbehaviourContract
 from .pseudonyms import PseudonymSourceContract
 from .report import ReportContract
 from .transport import TransportContract
@@ -31,6 +32,7 @@ CONTRACTS: Final[Mapping[str, type[Contract]]] = {
     "layout": LayoutContract,
     "report": ReportContract,
     "vendor": VendorContract,
+    "fault": MisbehaviourContract,
 }
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "GateContract",
     "LayoutContract",
     "MemorySink",
+    "MisbehaviourContract",
     "PseudonymSourceContract",
     "ReportContract",
     "TransportContract",

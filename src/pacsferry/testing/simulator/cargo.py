@@ -11,6 +11,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from pacsferry.core.model import Requested
+from pacsferry.core.ports import Misbehaviour
 from pacsferry.testing.samples import part10, uid
 
 from .faults import Spoiled
@@ -46,6 +48,25 @@ def load(batch: Iterable[Stored], spoiled: Spoiled, others: Iterable[Stored]) ->
         else:
             pieces += _spoil(number, stored, spoiled, strangers)
     return Cargo(pieces=pieces, dropped=dropped)
+
+
+def acted(cargo: Cargo, requested: Requested, actors: Iterable[Misbehaviour]) -> Cargo:
+    """``cargo`` after the faults of plugins have been at it; what they did not touch keeps its number."""
+    for actor in actors:
+        known = {bytes(piece.stored.data): piece for piece in cargo.pieces}
+        given = [bytes(piece.stored.data) for piece in cargo.pieces]
+        sent = [known.get(data) or _foreign(data, cargo) for data in actor.objects(requested, given)]
+        gone = [piece.stored for data, piece in known.items() if piece not in sent and not piece.extra]
+        cargo = Cargo(pieces=sent, dropped=[*cargo.dropped, *gone])
+    return cargo
+
+
+def _foreign(data: bytes, cargo: Cargo) -> Piece:
+    """What a plugin made: an object of its own, or bytes that are none under the name of the first."""
+    try:
+        return Piece(number=0, stored=store(data), extra=True)
+    except Exception:
+        return Piece(number=0, stored=_copy(cargo.pieces[0].stored, data), extra=True)
 
 
 def _spoil(number: int, stored: Stored, spoiled: Spoiled, strangers: Sequence[Stored]) -> Iterator[Piece]:
