@@ -19,6 +19,7 @@ from .describe import table
 from .explain import Told
 from .profile import Engine
 from .program import PIXEL_TAGS, Program
+from .released import places
 from .rules import TEMPORAL_VRS, TEXT_VRS, Rule
 from .subject import Subject
 
@@ -54,7 +55,9 @@ class ListPrograms:
         items = Program(self._elsewhere, sop_class, nested=True, signed=signed)
         top = Program(self._top, sop_class, nested=False, signed=signed, items=items, paths=self._paths)
         rules = self._allowed.top
-        return Chosen(program=top, codes=(), method=rules.method, private=MappingProxyType({}))
+        kept = [*places(self._top, self._top, ())]
+        kept += [place for path, own in self._paths.items() for place in places(own, own, path)]
+        return Chosen(program=top, codes=(), method=rules.method, private=MappingProxyType({}), released=tuple(kept))
 
 
 def _not_a_shell(subject: Subject, named: frozenset[int]) -> None:

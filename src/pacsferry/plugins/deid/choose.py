@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from . import reference
 from .policy_rules import Override, holds
 from .private import Key, StrangerRules, Strangers, declared_safe
 from .program import Program, index
+from .released import Place, places
 from .rules import Rule, RuleSet, overridden
 from .subject import Subject
 
@@ -20,12 +21,16 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """A program with what may be claimed of its objects; ``private`` are rules of private elements, by path."""
+    """A program with what may be claimed of its objects; ``private`` are rules of private elements, by path.
+
+    ``released`` are the places whose identifiers the profile keeps by name.
+    """
 
     program: Program
     codes: tuple[str, ...]
     method: str
     private: Mapping[Path, Mapping[Key, Override]]
+    released: tuple[Place, ...] = ()
 
 
 class Chooser(Protocol):
@@ -88,7 +93,18 @@ class Programs:
         items = Program(everywhere, sop_class, nested=True, signed=signed)
         top = Program(everywhere, sop_class, nested=False, signed=signed, items=items, paths=paths)
         codes, method = self._rules.claims(active)
-        return Chosen(program=top, codes=codes, method=method, private=private)
+        kept = tuple(self._released(overrides, everywhere, paths))
+        return Chosen(program=top, codes=codes, method=method, private=private, released=kept)
+
+    def _released(
+        self, active: Iterable[Override], everywhere: Mapping[int, Rule], paths: Mapping[Path, Mapping[int, Rule]]
+    ) -> Iterator[Place]:
+        """Where the profile's own rules keep identifiers."""
+        own = [one for one in self._rules.policy.overrides if one.plain]
+        named = {tag for one in (*own, *active) if not one.path for tag in one.tags}
+        yield from places(everywhere, named, None)
+        for path, rules in paths.items():
+            yield from places(rules, rules, path)
 
     def _laid(self, overrides: Iterable[Override]) -> dict[int, Rule]:
         """The rules that overrides make of those of their elements; the last one of an element counts."""

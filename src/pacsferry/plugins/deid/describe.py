@@ -58,9 +58,11 @@ def _own(rules: RuleSet, override: Override) -> str:
     )
     where = f"Rule of the profile: {override.text} {_VERBS[override.action]}{f', where {when}' if when else ''}."
     spoiled = rules.spoils(override)
-    if not spoiled:
-        return where
-    return f"{where} This is an exception: {_names_of(spoiled)} cannot be claimed {'there' if when else 'any more'}."
+    if spoiled:
+        where += f" This is an exception: {_names_of(spoiled)} cannot be claimed {'there' if when else 'any more'}."
+    if override.action == "keep" and any(tag in reference.needles() for tag in override.tags):
+        where += " It identifies, and the gate residual-identifiers does not look for what is kept."
+    return where
 
 
 def _names_of(names: Iterable[str]) -> str:

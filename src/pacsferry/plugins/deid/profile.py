@@ -19,6 +19,7 @@ from .dates import Shifts
 from .describe import sentences, table
 from .explain import Told, explained
 from .program import Op, Program, element
+from .released import without
 from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
 from .splice import Invalid, Splice
@@ -175,7 +176,7 @@ def _draft(
             references=tuple(splice.references),
         ),
         seen=subject.seen(),
-        needles=splice.haul.all(kept),
+        needles=without(splice.haul.all(kept), subject, chosen.released, rules.limits),
     )
 
 
