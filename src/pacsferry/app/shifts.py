@@ -47,7 +47,7 @@ def settled(found: Mapping[str, int], ledger: Ledger, keys: Keys) -> None:
         return
     if others := _moved_otherwise(noted, found, ledger, keys) if noted else 0:
         raise RefusedError(
-            f"{WHERE}: other shifts for {others} patients with released images, whose intervals would break",
+            f"{WHERE}: other shifts than before, for patients with released images ({others}): intervals would break",
             hint="put the former days back; or begin a new project",
         )
     ledger.set_meta(_NOTED, json.dumps(merged))
