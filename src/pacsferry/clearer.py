@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .core import registry, wire
+from .core import registry, startup, wire
 from .core.clearing import Cleared, Patient, clear
 from .core.fitting import fit
 from .core.model import Facts, Framing, Head, Outcome, Source, Verdict
@@ -193,18 +193,22 @@ def _confine() -> None:
 
 def main(argv: list[str]) -> int:
     """Serve until the socket ends."""
+    startup.begin()
     _confine()
     quiet()
     sock = socket.socket(fileno=int(argv[1]))
-    first = wire.receive(sock)
+    heard = wire.Reader(sock)
+    plugins = registry.load()
+    first = heard.receive()
     if first is None:
         return 0
-    at = desk(first[0], registry.load())
+    at = desk(first[0], plugins)
     wire.send(sock, {"digest": at.chosen.deidentifier.digest})
+    startup.over(seldom=True)
     desk_writer = Writer(at, sock)
     try:
         for number in itertools.count():
-            request = wire.receive(sock)
+            request = heard.receive()
             if request is None:
                 return 0
             message, fd = request

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pacsferry.core import wire
 from pacsferry.core.clearing import Cleared, Patient, clear
 from pacsferry.core.errors import FerryError, StoreError
 from pacsferry.core.model import Outcome, Source
-from pacsferry.core.workers import Answer, Task, WorkerDied, WorkerPool
+from pacsferry.core.workers import Answer, Task, Waitings, WorkerDied, WorkerPool
 
 
 class Arrival:
@@ -100,27 +101,91 @@ def test_an_answer_that_makes_no_sense_is_an_error_without_its_text():
     assert "CANARY" not in str(answer)
 
 
+def opened(path, text):
+    path.write_text(text)
+    return os.open(path, os.O_RDONLY)
+
+
+def content(fd):
+    try:
+        return os.pread(fd, 100, 0)
+    finally:
+        os.close(fd)
+
+
 def test_messages_cross_whole_with_their_descriptor(tmp_path):
     ours, theirs = socket.socketpair()
-    with ours, theirs, open(tmp_path / "x", "w+") as file:
-        file.write("hello")
-        file.flush()
-        wire.send(ours, {"a": "ä" * 1000}, file.fileno())
-        message, fd = wire.receive(theirs)
-        assert message == {"a": "ä" * 1000}
-        assert os.pread(fd, 5, 0) == b"hello"
+    with ours, theirs:
+        fd = opened(tmp_path / "x", "hello")
+        wire.send(ours, {"a": "ä" * 1000}, fd)
         os.close(fd)
+        heard = wire.Reader(theirs)
+        message, fd = heard.receive()
+        assert message == {"a": "ä" * 1000}
+        assert content(fd) == b"hello"
         ours.close()
-        assert wire.receive(theirs) is None
+        assert heard.receive() is None
+
+
+def test_messages_that_wait_together_keep_each_its_own_descriptor(tmp_path):
+    ours, theirs = socket.socketpair()
+    sent = [None, "one", None, None, "two", "three", None]
+    with ours, theirs:
+        for number, text in enumerate(sent):
+            fd = opened(tmp_path / "x", text) if text else None
+            if text:
+                (tmp_path / "x").rename(tmp_path / f"x{number}")
+            wire.send(ours, {"number": number}, fd)
+            if fd is not None:
+                os.close(fd)
+        heard = wire.Reader(theirs)
+        for number, text in enumerate(sent):
+            message, fd = heard.receive()
+            assert message == {"number": number}
+            assert (fd is None) == (text is None)
+            assert fd is None or content(fd) == text.encode()
+
+
+def test_a_message_longer_than_the_socket_holds_crosses_whole(tmp_path):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        fd = opened(tmp_path / "x", "hello")
+        long = {"a": "x" * 3_000_000}
+        sender = threading.Thread(target=wire.send, args=(ours, long, fd))
+        sender.start()
+        message, got = wire.Reader(theirs).receive()
+        sender.join()
+        os.close(fd)
+        assert message == long
+        assert content(got) == b"hello"
 
 
 def test_a_message_cut_in_the_middle_is_an_error():
     ours, theirs = socket.socketpair()
     with theirs:
-        ours.sendall(b"\0\0\0\x09{")
+        ours.sendall(b"\0\0\0\x09\0{")
         ours.close()
         with pytest.raises(ConnectionResetError):
-            wire.receive(theirs)
+            wire.Reader(theirs).receive()
+
+
+def test_workers_started_ahead_are_taken_once_and_those_left_over_end():
+    with Waitings(2) as waiting:
+        first, second = waiting.take(), waiting.take()
+        assert waiting.take() is None
+        first.close()
+    with Waitings(1) as again:
+        left = again._idle.get_nowait()
+        again._idle.put(left)
+    assert [one.process.poll() for one in (first, left)] == [0, 0]
+    assert second.process.poll() is None
+    second.close()
+    assert second.process.poll() == 0
+
+
+def test_work_in_this_process_starts_no_other():
+    with Waitings(0) as waiting:
+        assert waiting.take() is None
 
 
 def test_nothing_but_clearing_makes_a_cleared():

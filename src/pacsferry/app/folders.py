@@ -25,10 +25,11 @@ from pacsferry.core.errors import (
 from pacsferry.core.flow import Ladder, Limits, Outcome, Run
 from pacsferry.core.folder_keep import HELD, InPlace, Journal
 from pacsferry.core.folder_scan import Contents, scan
-from pacsferry.core.folder_source import FolderSurvey, FolderTransport, NoPace
+from pacsferry.core.folder_source import AT_ONCE, FolderSurvey, FolderTransport
 from pacsferry.core.ledger import Ledger
 from pacsferry.core.ledger_model import InstanceState
 from pacsferry.core.model import Level, Query, Row, Status
+from pacsferry.core.pacing import NoPace
 from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.project import Folders, Project, find_project, init_project, open_project
 from pacsferry.core.publish import Publisher
@@ -36,10 +37,10 @@ from pacsferry.core.query import Asked
 from pacsferry.core.redact import guard_cell, quiet
 from pacsferry.core.status import row as row_of
 from pacsferry.core.study import Means, Result
-from pacsferry.core.workers import WorkerPool
+from pacsferry.core.workers import Waitings, WorkerPool, worker_count
 from pacsferry.profiles.read import Resolved
 
-from .loading import STAGING, Loaded, LoadOptions, concluded, naming_of, saying, staging_of, starter, worker_count
+from .loading import STAGING, Loaded, LoadOptions, concluded, naming_of, saying, staging_of, starter
 from .opening import PRESET, Opened, opened, site
 from .reporting import put
 
@@ -52,7 +53,10 @@ _NOTE = "folder"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderOptions:
-    """How a run goes. ``preset`` or ``site``, not both. ``sync`` False: a power failure may lose what was written."""
+    """How a run goes. ``preset`` or ``site``, not both. ``sync`` False: a power failure may lose what was written.
+
+    ``waiting`` are workers that were started before anything else, so that they need not be waited for.
+    """
 
     preset: str | None = None
     site: str | None = None
@@ -62,6 +66,7 @@ class FolderOptions:
     wait: bool = True
     sync: bool = True
     accept_changed: str | None = None
+    waiting: Waitings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +225,13 @@ class _Job:
             # Workers start while the folder is looked through.
             pool = WorkerPool(
                 worker_count(self._options.workers),
-                starter(self._work, staging, self._options.workers, sync=self._options.sync),
+                starter(
+                    self._work,
+                    staging,
+                    self._options.workers,
+                    sync=self._options.sync,
+                    waiting=self._options.waiting,
+                ),
             )
             stack.callback(pool.close)
             stack.callback(arrivals.close)
@@ -293,7 +304,7 @@ class _Job:
                 keep=self._in_place,
             ),
             rungs=(),
-            budget=NoPace(),
+            budget=NoPace(AT_ONCE),
             arrivals=arrivals,
             pool=pool,
             publisher=publisher,

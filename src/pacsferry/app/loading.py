@@ -29,7 +29,7 @@ from pacsferry.core.status import verification
 from pacsferry.core.study import Means
 from pacsferry.core.survey import Surveyor
 from pacsferry.core.verify import sweep_staging
-from pacsferry.core.workers import ProcessWorker, Setup, Worker, WorkerPool
+from pacsferry.core.workers import ProcessWorker, Setup, Waitings, Worker, WorkerPool, worker_count
 from pacsferry.profiles.secrets import lines
 
 from .local import LocalWorker
@@ -292,13 +292,10 @@ def staging_of(images: Path) -> Path:
     return staging
 
 
-def worker_count(workers: int | None) -> int:
-    """How many threads feed workers."""
-    return max(1, min(4, os.cpu_count() or 1)) if workers is None else max(1, workers)
-
-
-def starter(work: Opened, staging: Path, workers: int | None, *, sync: bool = True) -> Callable[[], Worker]:
-    """How to start a worker for this project."""
+def starter(
+    work: Opened, staging: Path, workers: int | None, *, sync: bool = True, waiting: Waitings | None = None
+) -> Callable[[], Worker]:
+    """How to start a worker for this project; those of ``waiting`` first."""
     wiring = work.wiring
     rules = wiring.resolved.profile.select.selection().rules
     message = {
@@ -316,7 +313,7 @@ def starter(work: Opened, staging: Path, workers: int | None, *, sync: bool = Tr
     if workers == 0:
         return lambda: LocalWorker(clearer.desk(message, wiring.plugins))
     setup = Setup(message=message, digest=wiring.chosen.deidentifier.digest)
-    return lambda: ProcessWorker(setup)
+    return lambda: ProcessWorker(setup, waiting.take() if waiting is not None else None)
 
 
 # --- its end

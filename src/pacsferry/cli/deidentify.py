@@ -17,7 +17,7 @@ from .screen import Screen
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pacsferry.app.folders import Deidentified
+    from pacsferry.app.folders import Deidentified, FolderOptions
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="The folder with the files.", show_default=False)]
 Target = Annotated[
@@ -64,32 +64,43 @@ def deidentify(
     events: o.Events = False,
 ) -> int:
     """De-identify the files of a folder into another folder, or in place; needs no archive."""
+    from pacsferry.core.errors import InterruptedRun
+    from pacsferry.core.workers import Waitings
+
+    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose, events=events)
+    if not (yes or _agreed(source, target)):
+        raise InterruptedRun("nothing was done")
+    with Waitings(workers) as waiting:
+        # They import what they need while we do.
+        from pacsferry.app import folders
+
+        options = folders.FolderOptions(
+            preset=preset,
+            site=None if preset and site == os.environ.get("PACSFERRY_SITE") else site,
+            sets=tuple(sets or ()),
+            private=private,
+            workers=workers,
+            wait=not no_wait,
+            sync=not no_sync,
+            accept_changed=accept_changed,
+            waiting=waiting,
+        )
+        return _shown(screen, _done(screen, source, target, project, options))
+
+
+def _done(screen: Screen, source: Path, target: Path, project: str, options: FolderOptions) -> Deidentified:
     from pacsferry.app import folders
     from pacsferry.core.errors import InterruptedRun
 
     from .progress import told
     from .stopping import concluding
 
-    screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose, events=events)
-    if not (yes or _agreed(source, target)):
-        raise InterruptedRun("nothing was done")
-    options = folders.FolderOptions(
-        preset=preset,
-        site=None if preset and site == os.environ.get("PACSFERRY_SITE") else site,
-        sets=tuple(sets or ()),
-        private=private,
-        workers=workers,
-        wait=not no_wait,
-        sync=not no_sync,
-        accept_changed=accept_changed,
-    )
     try:
         with concluding(screen.say) as stop, told(screen) as tell:
-            done = folders.deidentify(source, target, project, options, told=tell, stop=stop)
+            return folders.deidentify(source, target, project, options, told=tell, stop=stop)
     except KeyboardInterrupt:
         hint = "the same command goes on"
         raise InterruptedRun("interrupted; what is done is kept", hint=hint) from None
-    return _shown(screen, done)
 
 
 def _agreed(source: Path, target: Path) -> bool:

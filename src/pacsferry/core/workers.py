@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import signal
 import socket
@@ -11,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, Self
 
 from . import wire
 from .clearing import Patient
@@ -92,6 +94,57 @@ class WorkerDied(Exception):
         self.code = code
 
 
+class Waiting:
+    """A worker process that has not been told yet what to do: it may be started while the work is prepared."""
+
+    def __init__(self) -> None:
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        command = [sys.executable, "-P", "-m", "pacsferry.clearer", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        theirs.close()
+
+    def close(self) -> None:
+        """It ends by itself when its socket closes, else it is made to."""
+        self.sock.close()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def worker_count(workers: int | None) -> int:
+    """How many threads feed workers: as many as asked for (0: one, which works in this process), else by processors."""
+    return max(1, min(4, os.cpu_count() or 1)) if workers is None else max(1, workers)
+
+
+class Waitings:
+    """Workers started ahead, until they are taken or the work is over. Thread-safe."""
+
+    def __init__(self, workers: int | None) -> None:
+        """``workers`` as for ``worker_count``."""
+        self._idle: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        with contextlib.suppress(OSError):  # whoever wants one that is not here starts it, and tells what is wrong
+            for _ in range(0 if workers == 0 else worker_count(workers)):
+                self._idle.put(Waiting())
+
+    def take(self) -> Waiting | None:
+        """One of them, None where none is left."""
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while (left := self.take()) is not None:
+            left.close()
+
+
 class Worker(Protocol):
     """One that clears; ``clear`` raises ``WorkerDied`` and may be called no more after that."""
 
@@ -107,13 +160,11 @@ class ProcessWorker:
 
     window = WINDOW
 
-    def __init__(self, setup: Setup) -> None:
-        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        command = [sys.executable, "-P", "-m", "pacsferry.clearer", str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        theirs.close()
+    def __init__(self, setup: Setup, waiting: Waiting | None = None) -> None:
+        """``waiting`` is a process that was started before anybody knew what for; without one another is started."""
+        waiting = waiting or Waiting()
+        self._waiting, self._sock = waiting, waiting.sock
+        self._heard = wire.Reader(self._sock)
         try:
             self._sock.settimeout(WALL)
             wire.send(self._sock, dict(setup.message))
@@ -129,7 +180,7 @@ class ProcessWorker:
             )
 
     def _read(self) -> dict[str, Any]:
-        answer = wire.receive(self._sock)
+        answer = self._heard.receive()
         if answer is None:
             raise ConnectionResetError("the worker ended")
         return answer[0]
@@ -166,17 +217,12 @@ class ProcessWorker:
 
     def _died(self) -> NoReturn:
         self.close()
-        limited = self._process.returncode == -signal.SIGXCPU
+        limited = self._waiting.process.returncode == -signal.SIGXCPU
         raise WorkerDied("worker-limit" if limited else "worker-died") from None
 
     def close(self) -> None:
         """End the process: it ends by itself when its socket closes, else it is made to."""
-        self._sock.close()
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._waiting.close()
 
 
 class WorkerPool:
