@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pacsferry.core.dates import date_range
 from pacsferry.core.errors import ConfigError
 from pacsferry.core.model import Level, Match
-from pacsferry.core.query import KEYS, agrees, gather
+from pacsferry.core.matching import agrees
+from pacsferry.core.query import KEYS, gather
 
 TODAY = date(2024, 3, 1)
 
@@ -109,7 +110,19 @@ def answer(**keys):
         ({"SeriesNumber": "4"}, {"SeriesNumber": "+04"}, True),
         ({"PatientName": "doe^jane"}, {"PatientName": "DOE^JANE^^"}, True),
         ({"PatientName": "DOE*"}, {"PatientName": "Doe^Jane"}, True),
-        ({"SeriesDescription": "AX [T1]*"}, {"SeriesDescription": "ax [t1] post"}, True),
+        ({"SeriesDescription": "AX [T1]*"}, {"SeriesDescription": "AX [T1] post"}, True),
+        ({"SeriesDescription": "AX*"}, {"SeriesDescription": "ax [t1] post"}, False),
+        ({"SeriesDescription": "A?"}, {"SeriesDescription": "AXX"}, False),
+        ({"StudyTime": "0800"}, {"StudyTime": "080000.000"}, True),
+        ({"StudyTime": "1113-1114"}, {"StudyTime": "1113.672"}, True),
+        ({"StudyTime": "1000-1100"}, {"StudyTime": "1113.672"}, False),
+        ({"StudyTime": "-0800"}, {"StudyTime": "08:00:59"}, True),
+        ({"StudyDate": "20240517"}, {"StudyDate": "2024.05.17"}, True),
+        ({"PatientName": "山田^太郎"}, {"PatientName": "Yamada^Tarou=山田^太郎=やまだ^たろう"}, True),
+        ({"PatientName": "yamada*"}, {"PatientName": "Yamada^Tarou=山田^太郎"}, True),
+        ({"PatientName": "Mu\u0308ller^*"}, {"PatientName": "M\u00fcller^Zo\u00eb"}, True),
+        ({"InstanceNumber": "0"}, {"InstanceNumber": "000"}, True),
+        ({"InstanceNumber": "-3"}, {"InstanceNumber": "3"}, False),
         ({"StudyInstanceUID": "1.2\\1.3"}, {"StudyInstanceUID": "1.3"}, True),
     ],
 )

@@ -13,11 +13,12 @@ from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
 from pacsferry.core.ledger_chain import ChainReport
 from pacsferry.core.ledger_model import StudyState
-from pacsferry.core.model import Level, Match, Ping, Query, Status
+from pacsferry.core.model import Match, Ping, Status
 from pacsferry.core.progress import Progress, Told, silent
-from pacsferry.core.query import Asked, agrees
+from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.status import Case, Outliers, Problem, cases, counts, outliers, problems
+from pacsferry.core.survey import matching
 from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
 
@@ -210,7 +211,7 @@ def find(
         for done, one in enumerate(asked):
             told(Progress(kind="query", done=done, total=len(asked)))
             try:
-                matches = list(_matching(finder, one))
+                matches = list(matching(finder, one))
             except TransferError as err:
                 errors.append((one.ordinal, str(err)))
                 codes.append(err.exit_code)
@@ -227,20 +228,6 @@ def find(
         codes = [5 if code in {3, 4} else code for code in codes]
     limited = rows if max_studies is None else rows[:max_studies]
     return FoundRows(rows=tuple(limited), errors=tuple(errors), not_found=tuple(empty), exit_code=strictest(codes))
-
-
-def _matching(finder: Any, asked: Asked) -> Iterator[Match]:
-    """Studies that match at study level and, where the query has series keys, in one of their series."""
-    for match in finder.find(asked.query):
-        if not agrees(asked.query.keys, match):
-            continue
-        if not asked.series or any(agrees(asked.series, one) for one in _series(finder, match)):
-            yield match
-
-
-def _series(finder: Any, match: Match) -> Iterator[Match]:
-    keys = {"StudyInstanceUID": match.text("StudyInstanceUID")}
-    yield from finder.find(Query(level=Level.SERIES, keys=keys))
 
 
 def _found(asked: Asked, match: Match) -> FoundRow:

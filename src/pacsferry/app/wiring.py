@@ -13,7 +13,9 @@ from typing import Any
 from pacsferry import clearer
 from pacsferry.core import registry
 from pacsferry.core.archive import Archive, Choice
+from pacsferry.core.asking import WholeFinder
 from pacsferry.core.clearing import ALWAYS
+from pacsferry.core.considerate import considerate
 from pacsferry.core.errors import ConfigError, UnknownName
 from pacsferry.core.fitting import fit
 from pacsferry.core.guarded import GuardedAuthenticator, GuardedFinder
@@ -68,10 +70,12 @@ class Wiring:
         finder: Finder = part.build(self.archive)
         if self.vendor.wrap_finder is not None:
             finder = self.vendor.wrap_finder(self.archive, finder)
-        return GuardedFinder(part.name, finder)
+        return WholeFinder(GuardedFinder(part.name, finder), self.archive.quirks)
 
     def _wrapped_transport(self, transport: Transport) -> Transport:
-        return self.vendor.wrap_transport(self.archive, transport) if self.vendor.wrap_transport else transport
+        if self.vendor.wrap_transport is not None:
+            transport = self.vendor.wrap_transport(self.archive, transport)
+        return considerate(transport, self.archive.quirks)
 
     def _fitting_finder(self) -> Part:
         protocol = self.transport_parts[0].build(self.archive).traits.protocol

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from .secretrefs import SecretRef
 from .units import Duration
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ Url = Annotated[
     str, Shape(r"https?://[^\s@?#]+", "write http:// or https://, host and path; no user, password or query", 2000)
 ]
 Proxy = Annotated[str, Shape(r"(https?://[^\s@/]+/?)?", "write http://host:port, without user and password", 255)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 ArchiveName = Annotated[str, Shape(r"[^/\\\x00-\x1f\x7f]*", "write at most 64 characters, no slash", 64)]
 MediaRange = Annotated[
     str,
@@ -129,26 +131,70 @@ Timeout = Annotated[Duration, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 
 
 class Tls(Strict):
-    """TLS of one connection. Only ``off`` is supported yet."""
+    """TLS of DIMSE (PS3.15 B.12): 1.2 or newer, the other side's certificate required and checked.
 
-    not_yet: ClassVar = {
-        "mode=required": "TLS",
-        "ca": "TLS",
-        "cert": "TLS",
-        "key": "TLS",
-        "server_name": "TLS",
-    }
-    mode: Literal["off"] = "off"
+    Paths count from the profile's folder. A private key that group or others can read is refused.
+    """
+
+    mode: Literal["off", "required"] = Field(default="off", description="off, or required: no connection without TLS")
+    ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of the authorities, or of the very certificates, to trust; default: the system's. "
+        "For the receiver: senders must show a certificate of these; default: none is asked for",
+    )
+    cert: FilePath | None = Field(default=None, description="PEM file of our certificate, with its chain")
+    key: FilePath | None = Field(
+        default=None, description="PEM file of its private key, readable by its owner only; default: in the same file"
+    )
+    key_password: SecretRef | None = Field(default=None, description="the key's password: a reference, never literal")
+    server_name: Host | None = Field(
+        default=None,
+        description="the name that the other side's certificate must have; default: archive.dimse.host. "
+        "For the receiver: default: any that ca vouches for",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = self.model_fields_set & {"ca", "cert", "key", "key_password", "server_name"}
+        if given and "mode" not in self.model_fields_set:
+            msg = 'mode: missing; write mode = "required", or "off" to do without TLS'
+            raise ValueError(msg)
+        if (self.key or self.key_password) and not self.cert:
+            msg = "cert: missing; a key is of no use without its certificate"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no connection without it."""
+        return self.mode == "required"
 
 
 class UserIdentity(Strict):
-    """User identity negotiation (PS3.7 D.3.3.7). Only ``none`` is supported yet."""
+    """User identity negotiation (PS3.7 D.3.3.7), only over TLS."""
 
-    not_yet: ClassVar = {
-        "use=username": "user identity negotiation",
-        "use=username-passcode": "user identity negotiation",
-    }
-    use: Literal["none"] = "none"
+    use: Literal["none", "username", "username-passcode"] = Field(
+        default="none", description="what to show: nothing, a name, or a name and a passcode"
+    )
+    username: str = Field(default="", max_length=255, description="the user's name as the archive knows it")
+    passcode: SecretRef | None = Field(default=None, description="a reference to the passcode, never literal")
+    confirm: StrictBool = Field(
+        default=True,
+        description="the archive must say that it checked the identity; false where it is known not to answer",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.use != "none" and not self.username:
+            msg = "username: missing"
+            raise ValueError(msg)
+        if self.use == "username-passcode" and self.passcode is None:
+            msg = 'passcode: missing; write a reference, for example "env:PACS_PASSCODE"'
+            raise ValueError(msg)
+        if self.use == "username" and self.passcode is not None:
+            msg = 'passcode: not sent with use = "username"; write use = "username-passcode"'
+            raise ValueError(msg)
+        return self
 
 
 class Receiver(Strict):
@@ -160,7 +206,27 @@ class Receiver(Strict):
     allow: tuple[Network, ...] = Field(
         default=(), description="addresses and networks that may send; empty: the archive's host"
     )
-    tls: Tls = Tls()
+    calling_ae_titles: tuple[AeTitle | Literal["*"], ...] = Field(
+        default=(),
+        description="AE titles that the archive may send from; none named: any, as many send from another one",
+    )
+    connections: Annotated[StrictInt, Field(ge=1, le=512)] = Field(
+        default=32, description="how many connections are taken at once; more are closed unread"
+    )
+    connections_per_address: Annotated[StrictInt, Field(ge=1, le=512)] = Field(
+        default=16, description="how many of them from one address"
+    )
+    tls: Tls = Field(default=Tls(), description="TLS for who sends to us; we are the server, which needs cert")
+
+    @model_validator(mode="after")
+    def _certified(self) -> Self:
+        if self.tls.required and not self.tls.cert:
+            msg = "tls.cert: missing; a server shows a certificate"
+            raise ValueError(msg)
+        if self.tls.server_name and not self.tls.ca:
+            msg = "tls.ca: missing; without it no certificate is asked for whose name could be checked"
+            raise ValueError(msg)
+        return self
 
 
 class Dimse(Strict):
@@ -177,6 +243,13 @@ class Dimse(Strict):
     tls: Tls = Tls()
     user_identity: UserIdentity = UserIdentity()
     receiver: Receiver | None = None
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.user_identity.use != "none" and not self.tls.required:
+            msg = 'user_identity.use: an identity is sent over TLS only; write tls = { mode = "required" }'
+            raise ValueError(msg)
+        return self
 
 
 class WebAuth(Choice):

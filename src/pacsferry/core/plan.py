@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .availability import gone
 from .ledger_model import StudyPlan
 from .model import Evidence, Level, Wanted
 
@@ -15,12 +16,13 @@ UIDS_PER_REQUEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An instance as the archive knows it. ``excluded`` is a reason code, or empty."""
+    """An instance as the archive knows it. ``excluded`` is a reason code, or empty; ``offline`` is not asked for."""
 
     key: str
     uid: str = field(repr=False)
     sop_class: str = ""
     excluded: str = ""
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class SeriesOrder:
 
     ``targets`` is None where the archive does not list instances; then ``count`` is all there is to go by.
     ``narrowed`` says that the request names only some of its instances. ``excluded`` is a reason code, or empty.
+    ``availability`` is what the archive says of it, values of its instances first.
     """
 
     key: str
@@ -38,6 +41,14 @@ class SeriesOrder:
     targets: tuple[Target, ...] | None = None
     narrowed: bool = False
     excluded: str = ""
+    availability: tuple[str, ...] = ()
+
+    @property
+    def offline(self) -> bool:
+        """Whether none of it can be had without a person who loads it."""
+        if self.targets is None:
+            return gone(self.availability)
+        return bool(self.wanted) and all(one.offline for one in self.wanted)
 
     @property
     def expected(self) -> int | None:
@@ -52,12 +63,13 @@ class SeriesOrder:
     @property
     def whole(self) -> bool:
         """Whether it may be asked for without naming instances."""
-        return not self.excluded and not self.narrowed and all(not target.excluded for target in self.targets or ())
+        apart = any(target.excluded or target.offline for target in self.targets or ())
+        return not (self.excluded or self.narrowed or apart or (self.targets is None and self.offline))
 
     @property
     def nothing_wanted(self) -> bool:
         """Whether nothing of it is to be fetched."""
-        return bool(self.excluded) or (self.targets is not None and not self.wanted)
+        return bool(self.excluded) or self.offline or (self.targets is not None and not self.wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +77,8 @@ class Order:
     """What is wanted of one study: the ``plan`` for the ledger, and original UIDs for the transports.
 
     ``narrowed`` says that the request names only some of the series. ``counted`` is the number of instances that the
-    archive's counts speak of, where that is more than it lists. Identified: lives in memory only.
+    archive's counts speak of, where that is more than it lists. ``availability`` is what it says of the parts, best
+    first. Identified: lives in memory only.
     """
 
     study_uid: str = field(repr=False)
@@ -75,6 +88,7 @@ class Order:
     counted: int | None = None
     offline: bool = False
     nearline: bool = False
+    availability: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -140,7 +154,19 @@ def _incomplete(series: SeriesOrder, done: Mapping[str, str], here: Counter[str]
 
 
 def _missing(series: SeriesOrder, done: Mapping[str, str]) -> list[Target]:
-    return [target for target in series.wanted if target.key not in done]
+    return [target for target in series.wanted if target.key not in done and not target.offline]
+
+
+def offline(order: Order, done: Mapping[str, str]) -> int:
+    """How many instances are not here and not asked for, because the archive says that they are offline."""
+    here = Counter(done.values())
+    count = 0
+    for series in order.series:
+        if series.targets is not None:
+            count += sum(1 for one in series.wanted if one.offline and one.key not in done)
+        elif series.offline and not series.excluded:
+            count += max(0, (series.count or 0) - here[series.key])
+    return count
 
 
 def _of_series(order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]) -> Iterator[Wanted]:

@@ -7,12 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from fnmatch import translate
-from functools import lru_cache
 
 from .dates import between, date_range, day
 from .errors import ConfigError
-from .model import Level, Match, Query
+from .model import Level, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,9 @@ def checked(keyword: str, value: str, where: str) -> str:
         raise ConfigError(f"{where}: {keyword} is longer than {key.longest} characters")
     if key.vr == "IS" and not re.fullmatch(r"[+-]?\d+", value):
         raise ConfigError(f"{where}: {keyword} is not a whole number")
-    return _time_range(value, keyword, where) if key.vr == "TM" else value
+    if key.vr == "TM":
+        return _time_range(value, keyword, where)
+    return value.upper() if key.vr == "CS" else value
 
 
 def _uids(value: str, keyword: str, where: str) -> str:
@@ -108,6 +108,10 @@ _TIME = r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"
 def _time_range(value: str, keyword: str, where: str) -> str:
     if value == "-" or not re.fullmatch(f"({_TIME})?(-({_TIME})?)?", value):
         raise ConfigError(f"{where}: {keyword} is not a time", hint="write HHMMSS, HHMM-HHMM or HHMMSS-")
+    first, _, last = value.partition("-")
+    if first and last and first > last + "9" * 6:
+        # PS3.4 C.2.2.2.5: the range applies to each day, so that it cannot go past midnight.
+        raise ConfigError(f"{where}: {keyword} ends before it begins", hint="ask once before and once after midnight")
     return value
 
 
@@ -203,53 +207,6 @@ def _asked(ordinal: int, typed: str | None, keys: Mapping[str, str]) -> Asked:
     at = {level: {k: v for k, v in keys.items() if KEYS[k].level is level} for level in Level}
     study = {**at[_P], **at[_S]}
     wanted = at[_E].get("Modality", "")
-    if wanted and "\\" not in wanted and "ModalitiesInStudy" not in study:
+    if wanted and "ModalitiesInStudy" not in study:
         study["ModalitiesInStudy"] = wanted
     return Asked(ordinal=ordinal, typed=typed, query=Query(level=_S, keys=study), series=at[_E], images=at[_I])
-
-
-# --- what an archive answered, filtered again
-
-
-@lru_cache(maxsize=1024)
-def _pattern(value: str) -> re.Pattern[str]:
-    """Wildcards of PS3.4 C.2.2.2.4: * and ?; everything else is plain, without regard to case."""
-    return re.compile(translate(value.replace("[", "[[]")), re.IGNORECASE)
-
-
-def _in_range(wanted: str, got: str) -> bool:
-    first, dash, last = wanted.partition("-")
-    if not dash:
-        return got == wanted
-    return (not first or got[: len(first)] >= first) and (not last or got[: len(last)] <= last)
-
-
-def _same(keyword: str, wanted: str, got: str) -> bool:
-    vr = KEYS[keyword].vr
-    if vr in {"DA", "TM"}:
-        return _in_range(wanted, got.replace(":", "").replace(".", "") if vr == "DA" else got.replace(":", ""))
-    if vr == "IS":
-        return got.lstrip("+").lstrip("0") == wanted.lstrip("+").lstrip("0")
-    if vr in {"UI", "CS"} and "\\" in wanted:
-        return any(_same(keyword, each, got) for each in wanted.split("\\"))
-    if "*" in wanted or "?" in wanted:
-        return _pattern(wanted).fullmatch(got) is not None
-    if vr == "PN":
-        return _trimmed_name(got) == _trimmed_name(wanted)
-    return got == wanted
-
-
-def _trimmed_name(text: str) -> str:
-    return text.split("=", maxsplit=1)[0].rstrip("^ ").casefold()
-
-
-def agrees(keys: Mapping[str, str], match: Match) -> bool:
-    """Whether an answer really matches ``keys``: archives ignore keys, add wildcards or compare loosely.
-
-    An element that the answer lacks cannot be compared and is not held against it.
-    """
-    return all(
-        any(_same(keyword, wanted, got) for got in match.many(keyword))
-        for keyword, wanted in keys.items()
-        if match.many(keyword)
-    )

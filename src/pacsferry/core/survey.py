@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from .archive import Quirks
+from .availability import gone, summed
 from .errors import TransferError
 from .ledger_model import InstancePlan, Original, SeriesPlan, StudyPlan
+from .matching import chosen, undecided
 from .model import Keys, Level, Match, Query, Subject
 from .plan import Order, SeriesOrder, Target, evidence, expected
 from .ports import Finder
-from .query import Asked, agrees
+from .query import Asked
 from .selection import Selection
 
-#: Errors of a finder that mean "not at this level", so that counts are believed instead.
-_NO_SUCH_LEVEL = frozenset({"not-supported", "identifier-mismatch", "http-404", "no-context"})
+#: Errors of a finder that mean "not at this level", or not all of it, so that counts are believed instead.
+_NO_SUCH_LEVEL = frozenset({"not-supported", "identifier-mismatch", "http-404", "no-context", "capped"})
+
+
+AVAILABILITY = "InstanceAvailability"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,7 @@ class Surveyor:
     def studies(self, asked: Asked) -> list[Found]:
         """The studies of one request, each once, filtered again. Raises ``TransferError``."""
         found: dict[str, Found] = {}
-        for match in self.finder.find(asked.query):
-            if not match.text("StudyInstanceUID") or not agrees(asked.query.keys, match):
-                continue
+        for match in matching(self.finder, asked):
             one = self._found(asked, match)
             earlier = found.setdefault(one.key, one)
             if _patient(earlier.match) != _patient(match):
@@ -73,67 +76,72 @@ class Surveyor:
 
     def order(self, found: Found, *, case_id: str) -> Order:
         """Ask for series and instances of a study. Raises ``TransferError``."""
-        answers = self._series(found)
-        chosen = [match for match in answers if agrees(found.asked.series, match)]
-        availability = set(found.match.many("InstanceAvailability"))
-        series = tuple(self._read_series(found, match, availability) for match in chosen)
+        asked = found.asked
+        answers = _series_of(self.finder, asked, found.match)
+        series = tuple(self._read_series(found, match) for match in chosen(asked.series, answers))
         announced = found.match.number("NumberOfStudyRelatedInstances")
-        narrowed = bool(found.asked.series or found.asked.images)
+        narrowed = bool(asked.series or asked.images)
+        if narrowed and not series:
+            raise TransferError("the study has no series any more that match", code="not-found")
+        said = summed([one.availability for one in series]) or found.match.many(AVAILABILITY)
         return Order(
             study_uid=found.study_uid,
             plan=study_plan(found, case_id, series, announced, narrowed=narrowed),
             series=series,
             narrowed=narrowed,
             counted=_counted(series, announced, narrowed=narrowed),
-            offline=availability == {"OFFLINE"},
-            nearline="NEARLINE" in availability,
+            offline=_offline(series, found.match),
+            nearline="NEARLINE" in said,
+            availability=said,
         )
 
-    def _series(self, found: Found) -> list[Match]:
-        """The series of a study; none where the archive does not answer at that level."""
-        keys = {"StudyInstanceUID": found.study_uid, **_single(found.asked.series)}
-        counted = None if found.asked.series else found.match.number("NumberOfStudyRelatedSeries")
-        answers = self._at_level(Query(level=Level.SERIES, keys=keys, expected=counted)) or []
-        mine = [match for match in answers if match.text("StudyInstanceUID") in {"", found.study_uid}]
-        by_uid = {match.text("SeriesInstanceUID"): match for match in mine}
-        return [match for uid, match in by_uid.items() if uid]
+    def grown(self, found: Found, order: Order) -> int:
+        """How many instances more the archive has by now than ``order`` says. Raises ``TransferError``."""
+        answers = _series_of(self.finder, found.asked, found.match)
+        before = {one.key: one for one in order.series}
+        more = 0
+        for match in chosen(found.asked.series, answers) if before else ():
+            uid = match.text("SeriesInstanceUID")
+            one, count = before.get(self.keys.uid(uid)), match.number("NumberOfSeriesRelatedInstances")
+            if one is None:
+                more += 1 if count is None else count
+            elif count is not None and one.count is not None:
+                more += max(0, count - one.count)
+            elif one.targets is not None and not one.narrowed:
+                more += max(0, len(self._images(found, uid, None) or ()) - len(one.targets))
+        return more
 
-    def _at_level(self, query: Query) -> list[Match] | None:
-        try:
-            return list(self.finder.find(query))
-        except TransferError as err:
-            if err.code not in _NO_SUCH_LEVEL:
-                raise
-            return None
-
-    def _read_series(self, found: Found, match: Match, availability: set[str]) -> SeriesOrder:
-        uid = match.text("SeriesInstanceUID")
+    def _read_series(self, found: Found, match: Match) -> SeriesOrder:
+        uid, said = match.text("SeriesInstanceUID"), match.many(AVAILABILITY) or found.match.many(AVAILABILITY)
         series = SeriesOrder(
             key=self.keys.uid(uid),
             uid=uid,
             modality=match.text("Modality"),
             count=match.number("NumberOfSeriesRelatedInstances"),
             excluded="" if self.selection.wants(_series_values(match)) else "select",
+            availability=said,
         )
         images = self._images(found, uid, series.count)
+        if images is None and found.asked.images:
+            raise _unmatched(found.asked.images)
         if images is None or (not images and series.count):
             return series
-        for image in images:
-            availability |= set(image.many("InstanceAvailability"))
-        chosen = [image for image in images if agrees(found.asked.images, image)]
-        targets = {target.key: target for target in (self._target(image, series) for image in chosen)}
-        return replace(series, targets=tuple(targets.values()), narrowed=len(chosen) < len(images))
+        wanted = chosen(found.asked.images, images)
+        targets = {target.key: target for target in (self._target(image, series) for image in wanted)}
+        further = summed([image.many(AVAILABILITY) for image in images])
+        return replace(
+            series,
+            targets=tuple(targets.values()),
+            narrowed=len(wanted) < len(images),
+            availability=further or series.availability,
+        )
 
     def _images(self, found: Found, series: str, counted: int | None) -> list[Match] | None:
         """The instances of a series; None where the archive does not answer at that level."""
         if self.quirks.image_level_find is False:
             return None
         keys = {"StudyInstanceUID": found.study_uid, "SeriesInstanceUID": series}
-        answers = self._at_level(Query(level=Level.IMAGE, keys=keys, expected=counted))
-        if answers is None:
-            return None
-        mine = [match for match in answers if match.text("SeriesInstanceUID") in {"", series}]
-        return [match for match in mine if match.text("SOPInstanceUID")]
+        return _images_of(self.finder, keys, counted, found.asked.images)
 
     def _target(self, image: Match, series: SeriesOrder) -> Target:
         uid, sop_class = image.text("SOPInstanceUID"), image.text("SOPClassUID")
@@ -143,7 +151,91 @@ class Surveyor:
             uid=uid,
             sop_class=sop_class,
             excluded=series.excluded or ("" if wanted else "select"),
+            offline=gone(image.many(AVAILABILITY) or series.availability),
         )
+
+
+# --- asking at each level
+
+
+def matching(finder: Finder, asked: Asked) -> Iterator[Match]:
+    """The studies that match a request at every level that it has keys of. Raises ``TransferError``.
+
+    A series or an instance is asked for only where a key needs it, or where the answer does not say its modalities.
+    """
+    answers = [match for match in finder.find(asked.query) if match.text("StudyInstanceUID")]
+    for match in chosen(asked.query.keys, answers):
+        needed = {**_not_said(asked, match), **undecided(asked.query.keys, match)}
+        if not (needed or asked.images) or _matches_below(finder, asked, match, needed):
+            yield match
+
+
+def _not_said(asked: Asked, match: Match) -> dict[str, str]:
+    """The series keys that the answer of the study does not settle."""
+    settled = {"Modality"} if asked.query.keys.get("ModalitiesInStudy") == asked.series.get("Modality") else set()
+    if not match.many("ModalitiesInStudy"):
+        settled = set()
+    return {word: value for word, value in asked.series.items() if word not in settled}
+
+
+def _matches_below(finder: Finder, asked: Asked, match: Match, needed: Mapping[str, str]) -> bool:
+    if not needed and not asked.images:
+        return True
+    series = chosen({**needed, **asked.series}, _series_of(finder, asked, match, needed))
+    if not asked.images:
+        return bool(series)
+    above = {"StudyInstanceUID": match.text("StudyInstanceUID")}
+    for one in series:
+        keys = {**above, "SeriesInstanceUID": one.text("SeriesInstanceUID")}
+        images = _images_of(finder, keys, one.number("NumberOfSeriesRelatedInstances"), asked.images)
+        if images is None:
+            raise _unmatched(asked.images)
+        if chosen(asked.images, images):
+            return True
+    return False
+
+
+def _series_of(finder: Finder, asked: Asked, study: Match, needed: Mapping[str, str] | None = None) -> list[Match]:
+    """The series of a study; none where the archive does not answer at that level. Raises ``TransferError``."""
+    wanted, uid = {**(needed or {}), **asked.series}, study.text("StudyInstanceUID")
+    counted = None if wanted else study.number("NumberOfStudyRelatedSeries")
+    keys = {"StudyInstanceUID": uid, **_single(wanted)}
+    answers = _at_level(finder, Query(level=Level.SERIES, keys=keys, wants=tuple(wanted), expected=counted))
+    if answers is None and wanted:
+        raise _unmatched(wanted)
+    mine = [match for match in answers or () if match.text("StudyInstanceUID") in {"", uid}]
+    return list({match.text("SeriesInstanceUID"): match for match in mine if match.text("SeriesInstanceUID")}.values())
+
+
+def _images_of(
+    finder: Finder, keys: Mapping[str, str], counted: int | None, wanted: Mapping[str, str] | None = None
+) -> list[Match] | None:
+    """The instances of a series; None where the archive does not answer at that level. Raises ``TransferError``."""
+    query = Query(level=Level.IMAGE, keys=keys, wants=tuple(wanted or ()), expected=counted)
+    answers = _at_level(finder, query)
+    if answers is None:
+        return None
+    mine = [match for match in answers if match.text("SeriesInstanceUID") in {"", keys["SeriesInstanceUID"]}]
+    return [match for match in mine if match.text("SOPInstanceUID")]
+
+
+def _at_level(finder: Finder, query: Query) -> list[Match] | None:
+    try:
+        return list(finder.find(query))
+    except TransferError as err:
+        if err.code not in _NO_SUCH_LEVEL:
+            raise
+        return None
+
+
+def _unmatched(keys: Mapping[str, str]) -> TransferError:
+    """A key of a level at which the archive does not answer, or not with all of it."""
+    return TransferError(
+        f"the archive cannot be asked for {', '.join(sorted(keys))}: it does not list what is at that level",
+        code="unmatched",
+        retryable=False,
+        hint="leave the key out, or ask over another protocol ([find] use)",
+    )
 
 
 def _patient(match: Match) -> tuple[str, str]:
@@ -154,6 +246,12 @@ def _series_values(match: Match) -> dict[str, str | None]:
     """The values of a series answer for [select]; an absent description is not known, an empty one is."""
     described = match.text("SeriesDescription") if "SeriesDescription" in match.keys else None
     return {"modality": match.text("Modality") or None, "series_description": described}
+
+
+def _offline(series: tuple[SeriesOrder, ...], study: Match) -> bool:
+    """Whether nothing that is wanted can be had now."""
+    parts = [one for one in series if not one.excluded and (one.targets is None or one.wanted)]
+    return all(one.offline for one in parts) if series and parts else not series and gone(study.many(AVAILABILITY))
 
 
 def _single(keys: Mapping[str, str]) -> dict[str, str]:

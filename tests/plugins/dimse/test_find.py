@@ -150,12 +150,12 @@ def test_an_answer_given_twice_is_one(opened: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "retryable"),
     [
-        (0xA700, "unable-to-process", True),
+        (0xA700, "capped", False),
         (0xA900, "identifier-mismatch", False),
         (0xC001, "unable-to-process", True),
         (0x0122, "not-supported", False),
         (0x0124, "not-authorised", False),
-        (0xFE00, "cancelled", True),
+        (0xFE00, "capped", False),
         (0xB001, "unable-to-process", True),
     ],
 )

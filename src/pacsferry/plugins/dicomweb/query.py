@@ -186,7 +186,7 @@ class Qido:
             "limit": style.limit,
             "offset": offset or None,
             "search_filters": {key: text for key, text in query.keys.items() if key not in above and narrows(text)},
-            "fields": _fields(query, above) if style.fields else None,
+            "fields": self._asked(_fields(query, above)) if style.fields else None,
         }
         self._here.more = False
         try:
@@ -202,6 +202,10 @@ class Qido:
             raise
         except Exception:
             raise TransferError("the archive's answer to the query is no JSON", code="bad-answer") from None
+
+    def _asked(self, fields: list[str]) -> list[str]:
+        """Without what the archive is better not asked for."""
+        return [word for word in fields if not self._archive.quirks.leaves_out(word)]
 
     def _note(self, response: requests.Response, *_: object, **__: object) -> None:
         """Keep whether the answer says that there is more (PS3.18 8.3.4.4), for the thread that asked."""
@@ -243,7 +247,7 @@ def _check_end(*, more: bool) -> None:
     if more:
         raise TransferError(
             "the archive has more answers than it gives: it cuts them off and ignores the offset",
-            code="bad-answer",
+            code="capped",
             retryable=False,
             hint="ask for less at once, for instance fewer days",
         )

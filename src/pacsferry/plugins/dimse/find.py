@@ -1,24 +1,31 @@
-"""C-FIND as a finder: every answer or an error, never a part of them; nothing is cached."""
+"""C-FIND as a finder: every answer, or an error where it is only a part of them; nothing is cached."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
-from pacsferry.core.model import Level, Match, Ping, Query
+from pacsferry.core.model import Level, Match, Ping, Query, Wanted
+from pacsferry.core.ports import Finding
 
 from .association import MODELS, Call, Caller, contexts
-from .identifiers import IDENTITY, RETURN_KEYS, answer, identifier
+from .identifiers import IDENTITY, RETURN_KEYS, answer, identifier, is_number, vr_of
 from .settings import FindSettings
-from .statuses import PENDING, SUCCESS, failure, trouble
+from .statuses import CANCEL, NO_RESOURCES, PENDING, SUCCESS, failure, trouble
 
 #: An association that nobody used for so long is given back; archives have few.
 IDLE_SECONDS = 5.0
 #: Earlier than any study; asked for where an archive insists on a date.
 ANY_DATE = "19000101-"
+#: After so many answers any failure may be a limit; a smaller question is then worth its while.
+MANY = 10
+#: Keys that say where a query stands; they are never empty and never a wildcard.
+_DATES = frozenset({"DA", "TM", "DT"})
+
+Answers = list[dict[str, str]]
 
 
 class CFind:
@@ -32,15 +39,24 @@ class CFind:
         self._pool = _Pool(Caller(archive, "c-find"))
 
     def find(self, query: Query) -> Iterator[Match]:
-        """All answers, each once. Raises ``TransferError``, and ``ConfigError`` for an unknown keyword."""
+        """All answers, each once. Raises ``TransferError``, and ``ConfigError`` for an unknown keyword.
+
+        Where the archive says that it gives only a part (code "capped"), that part comes first.
+        """
         model, level = self._model(query.level)
         keys = self._keys(query, level)
         identifier(level, keys, "")  # an unknown keyword is found before anybody is asked
+        return self._answers(query, MODELS[model]["find"], level, keys)
+
+    def _answers(self, query: Query, abstract: str, level: Level, keys: Mapping[str, str]) -> Iterator[Match]:
         found: dict[tuple[str, ...], Match] = {}
-        for number, values in enumerate(self._pool.ask(MODELS[model]["find"], level, keys, self._archive.charset)):
+        answers, capped = self._pool.ask(abstract, level, keys, self._archive.charset)
+        for number, values in enumerate(answers):
             match = Match(level=query.level, keys=values)
             found.setdefault(_identity(match, number), match)
-        return iter(found.values())
+        yield from found.values()
+        if capped is not None:
+            raise capped
 
     def _model(self, level: Level) -> tuple[str, Level]:
         """Patient queries need Patient Root, or go out as study queries where that is refused."""
@@ -49,17 +65,32 @@ class CFind:
         return ("study", Level.STUDY) if self._archive.quirks.study_root_only else ("patient", level)
 
     def _keys(self, query: Query, level: Level) -> dict[str, str]:
-        keys = dict.fromkeys((*RETURN_KEYS[query.level], *query.wants), "")
+        quirks = self._archive.quirks
+        asked = (word for word in (*RETURN_KEYS[query.level], *query.wants) if not quirks.leaves_out(word))
+        keys = dict.fromkeys(asked, "")
         if level is not query.level:
             keys["StudyInstanceUID"] = ""
-        if self._archive.quirks.requires_study_date:
+        if quirks.requires_study_date:
             keys["StudyDate"] = ANY_DATE
         keys.update(query.keys)
-        return keys
+        return {word: text or self._unspecified(word) for word, text in keys.items()}
+
+    def _unspecified(self, keyword: str) -> str:
+        """What stands for "anything": nothing (PS3.4 C.2.2.2.3), or a star where the archive wants one."""
+        quirks = self._archive.quirks
+        if not quirks.universal_star or (vr_of(keyword) in _DATES and not quirks.wildcards_in_dates):
+            return ""
+        return "" if is_number(keyword) else "*"
 
     def ping(self) -> Ping:
         """C-ECHO. Raises ``TransferError``."""
         return self._pool.caller.ping()
+
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:  # noqa: ARG002 - it finds them
+        """See ``ports.Prober``: associations, models, levels, keys, caps, character sets."""
+        from .probe_find import FindProbe
+
+        return FindProbe(self._archive, self._pool.caller).findings()
 
     def close(self) -> None:
         """End all associations."""
@@ -90,8 +121,13 @@ class _Pool:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def ask(self, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None) -> list[dict[str, str]]:
-        """The answers to one query. An association that was lost while it waited is replaced once."""
+    def ask(
+        self, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None
+    ) -> tuple[Answers, TransferError | None]:
+        """The answers to one query, and the error where they are only a part of them.
+
+        An association that was lost while it waited is replaced once.
+        """
         call = self._take(abstract)
         if call is not None:
             try:
@@ -104,14 +140,22 @@ class _Pool:
 
     def _use(
         self, call: Call, abstract: str, level: Level, keys: Mapping[str, str], charset: str | None
-    ) -> list[dict[str, str]]:
+    ) -> tuple[Answers, TransferError | None]:
+        answers: Answers = []
+        capped = None
         try:
-            answers = list(_answers(call, abstract, level, keys, charset))
+            for one in _answers(call, abstract, level, keys, charset):
+                answers.append(one)  # noqa: PERF402 - what came before an error is wanted too
+        except TransferError as err:
+            if err.code != "capped":
+                call.drop()
+                raise
+            capped = err
         except BaseException:
             call.drop()
             raise
         self._give_back(abstract, call)
-        return answers
+        return answers, capped
 
     def _take(self, abstract: str) -> Call | None:
         with self._lock:
@@ -164,14 +208,24 @@ def _answers(
     if syntax is None:
         raise trouble("C-FIND", "no-context", "the archive accepts no query of this information model")
     request = identifier(level, keys, syntax, charset)
+    count = 0
     with call.watched():
         for status, dataset in call.assoc.send_c_find(request, abstract, msg_id=call.caller.message_id()):
             code = status.get("Status")
             if code in PENDING:
                 if dataset is None:
                     raise trouble("C-FIND", "bad-answer", "an answer cannot be decoded")
+                count += 1
                 yield answer(dataset, charset)
             elif code is None:
                 raise call.lost()
             elif code != SUCCESS:
-                raise failure("C-FIND", int(code))
+                raise _ended(int(code), count)
+
+
+def _ended(status: int, count: int) -> TransferError:
+    """A final status that is no success. We never cancel: who ends with that has a limit (seen: Orthanc)."""
+    capped = status == NO_RESOURCES or (status == CANCEL and count > 0) or count >= MANY
+    if not capped:
+        return failure("C-FIND", status)
+    return trouble("C-FIND", "capped", f"the archive ends with status 0x{status:04X} after {count} answers")

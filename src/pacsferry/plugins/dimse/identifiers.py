@@ -125,6 +125,17 @@ def _raw(keyword: str, text: str, terms: str, *, implicit: bool) -> RawDataEleme
     return RawDataElement(tag, vr, len(value), value, 0, implicit, True)
 
 
+def vr_of(keyword: str) -> str:
+    """The VR of a keyword; empty where it is none."""
+    number = tag_for_keyword(keyword)
+    return "" if number is None else _dictionary_vr(Tag(number))
+
+
+def is_number(keyword: str) -> bool:
+    """Whether its values are binary numbers, which take no wildcard."""
+    return vr_of(keyword) in _NUMBERS
+
+
 def _charset_for(keys: Mapping[str, str], charset: str | None) -> str:
     """The SpecificCharacterSet to send; empty where ASCII is enough."""
     text = "".join(value for keyword, value in keys.items() if keyword != CHARSET)

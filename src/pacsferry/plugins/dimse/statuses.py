@@ -10,6 +10,8 @@ from pacsferry.core.reasons import reason
 SUCCESS = 0x0000
 PENDING = frozenset({0xFF00, 0xFF01})
 CANCEL = 0xFE00
+#: C-FIND: refused, out of resources (PS3.4 Table C.4-1); what archives say that have a limit.
+NO_RESOURCES = 0xA700
 #: Sub-operations complete, one or more failures (PS3.4 C.4.3.1.4).
 SOME_FAILED = 0xB000
 CANNOT_PERFORM = 0xA702
