@@ -130,6 +130,7 @@ REASONS: dict[str, Reason] = {
     "http-403": Reason(means="the archive does not allow it", advice="ask the archive's administrator"),
     "http-404": _again("the archive does not have it", "check archive.dicomweb.url, and whether it was deleted"),
     "http-406": Reason(means="the archive cannot give it in a form that we take", advice="choose another transport"),
+    "http-413": Reason(means="the archive finds it too large to give at once", advice="choose another transport"),
     "http-429": _again("the archive asked us to slow down"),
     "http-503": _again("the archive is overloaded"),
     "http-error": _again("the archive answered with an error"),
@@ -152,6 +153,14 @@ REASONS: dict[str, Reason] = {
     "unreadable": _again("the file could not be read", "check its permissions; then run the command again"),
     "file-gone": _again("the file was there when the folder was read, and then it was not"),
     "file-changed": _again("the file was changed while it was read", "run the command again when nobody writes to it"),
+    "distress": _again(
+        "the archive was in distress for longer than [budget] patience",
+        "ask the archive's administrator; then run `pacsferry resume`",
+    ),
+    "outside-hours": _again(
+        "the hours in which the archive may be worked ended ([budget] hours)",
+        "run `pacsferry resume`; it waits until they begin again",
+    ),
     "interrupted": _again("the run was interrupted"),
     "transport-failed": Reason(means="the transport plugin broke down", advice="report it to the plugin's author"),
     "finder-failed": Reason(means="the finder plugin broke down", advice="report it to the plugin's author"),

@@ -8,20 +8,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from . import verdict
 from .arrivals import ArrivalStore
 from .clearing import Patient
+from .distress import NOTHING
 from .errors import FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
-from .model import Keys, Level, Outcome, Status, Wanted
+from .model import Keys, Level, Outcome, Status, Tally, Wanted
+from .pacing import OnceMore, Pacing, asking, ended_by_hours, fetch
 from .places import within
 from .plan import Order, requests
 from .ports import Transport
@@ -51,16 +53,6 @@ class Surveying(Protocol):
 
     def studies(self, asked: Asked) -> list[Found]: ...
     def order(self, found: Found, *, case_id: str) -> Order: ...
-
-
-class Pacing(Protocol):
-    """Says when to ask: ``budget.Budget`` shares an archive with others."""
-
-    @property
-    def associations(self) -> int: ...
-    def rest(self, *, told: Callable[[str], None]) -> None: ...
-    def association(self, *, told: Callable[[str], None], wait: bool) -> AbstractContextManager[None]: ...
-    def spend(self, series: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +107,7 @@ class StudyRun:
         self._error: FerryError | None = None
         self._began = time.monotonic()
         self._sinks: list[StudySink] = []
+        self._once_more = OnceMore(means.budget)
 
     # --- the flow
 
@@ -125,7 +118,7 @@ class StudyRun:
         remembered = self._remembered(before)
         self._miss_files(before)
         try:
-            order = means.surveyor.order(self._found, case_id=self._work.case_id)
+            order = self._survey()
         except TransferError as err:
             return self._not_surveyed(before, err)
         self._expect(order, again=remembered.get("how") != means.how)
@@ -140,6 +133,12 @@ class StudyRun:
         result = self._conclude(order, before)
         self._remember(remembered)
         return result
+
+    def _survey(self) -> Order:
+        """Ask what the study has, within the budget. Raises ``TransferError``."""
+        means = self._means
+        ask = partial(means.surveyor.order, self._found, case_id=self._work.case_id)
+        return asking(means.budget, ask, told=self._waiting, wait=means.wait)
 
     def _miss_files(self, before: StudyState | None) -> None:
         """What somebody took away from the released folder is expected again: the ledger must not vouch for it."""
@@ -183,11 +182,11 @@ class StudyRun:
             takes = rung.transport.traits.takes
             for _ in range(ROUNDS):
                 wanted = requests(order, self._done, takes)
-                if not wanted or self._means.stop.is_set():
+                if not wanted or self._means.stop.is_set() or self._closing():
                     return
                 before = len(self._done)
                 again = self._ask(rung, order, wanted)
-                if len(self._done) > before and again:
+                if again and (len(self._done) > before or self._worth_another(rung)):
                     continue
                 takes = takes - {wanted[0].level}
                 if self._last_code not in _OTHER_LEVEL or not takes:
@@ -200,9 +199,7 @@ class StudyRun:
         for one in wanted:
             sink = self._sink(order)
             try:
-                self._means.budget.rest(told=self._waiting)
-                with self._means.budget.association(told=self._waiting, wait=self._means.wait):
-                    tally = rung.transport.fetch(one, sink)
+                tally = self._fetch(rung, order, one, sink)
                 self._last_code = tally.code or self._last_code
             except TransferError as err:
                 self._last_code, self._error = err.code, err
@@ -216,12 +213,29 @@ class StudyRun:
                 self._error = failed("transport", rung.name, err)
             finally:
                 self._means.budget.spend(len(order.series) if one.level is Level.STUDY else 1)
-                self._collect(rung, sink)
+                self._collect(rung, sink, order)
             if sink.no_space.is_set():
                 raise StoreError("there is no space for what arrives", hint="free space, then run `pacsferry resume`")
-            if self._means.stop.is_set() or not again:
+            if self._means.stop.is_set() or not again or self._means.budget.over():
                 break
         return again
+
+    def _fetch(self, rung: Rung, order: Order, one: Wanted, sink: StudySink) -> Tally:
+        means = self._means
+        timed = not order.nearline
+        return fetch(means.budget, rung.transport, one, sink, told=self._waiting, wait=means.wait, timed=timed)
+
+    def _worth_another(self, rung: Rung) -> bool:
+        nothing = not self._last_code and not self._sinks[-1].offered
+        return self._once_more.worth(rung.name, NOTHING if nothing else self._last_code)
+
+    def _closing(self) -> bool:
+        """Whether the archive's hours ended meanwhile; then that is why the rest is missing."""
+        if not self._means.budget.over():
+            return False
+        self._error = ended_by_hours()
+        self._last_code = self._error.code
+        return True
 
     def _sink(self, order: Order) -> StudySink:
         sink = StudySink(
@@ -233,6 +247,8 @@ class StudyRun:
             listed=order.listed,
             unwanted=order.unwanted,
             stop=self._means.stop,
+            pace=self._means.budget.received,
+            another=self._means.budget.another,
         )
         self._sinks.append(sink)
         return sink
@@ -259,8 +275,11 @@ class StudyRun:
             return
         self._means.publisher.put(self._work, received, answer)
 
-    def _collect(self, rung: Rung, sink: StudySink) -> None:
+    def _collect(self, rung: Rung, sink: StudySink, order: Order) -> None:
         """Wait until all that came is stored or held, and remember what need not come again."""
+        modalities = {series.key: series.modality for series in order.series}
+        for key, (images, size) in sink.sizes.items():
+            self._means.budget.learn(modalities.get(key, ""), images, size)
         self._work.drain()
         self._done |= {key: outcome.series for key, outcome in self._work.settled.items()}
         if sink.counts["received"] and rung.name not in self._used:
@@ -373,7 +392,7 @@ class StudyRun:
 
 #: What an archive may say of a study and not of its series, or of a series and not of its instances.
 _OTHER_LEVEL = frozenset(
-    {"http-404", "http-406", "http-error", "identifier-mismatch", "not-supported", "unable-to-process", "not-found"}
+    {"http-404", "http-406", "http-413", "http-error", "identifier-mismatch", "not-supported", "unable-to-process", "not-found"}
     | {"cannot-perform", "cannot-match", "not-sent", "sub-operation-failed", "truncated", "partial-answer", ""}
 )
 

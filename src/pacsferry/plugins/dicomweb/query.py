@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +14,17 @@ import requests
 from dicomweb_client import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
 
-from pacsferry.core.archive import Archive
+from pacsferry.core.archive import Archive, Quirks
 from pacsferry.core.errors import ConfigError, TransferError
-from pacsferry.core.model import Level, Match, Ping, Query
+from pacsferry.core.model import Level, Match, Ping, Query, Wanted
+from pacsferry.core.ports import Finding
 
 from . import QidoSettings
 from .answers import identity, match, rows
 from .matching import fits, narrows, widened
-from .session import RefusedRequest, WebSession, checked, ping, root_of
+from .origins import checked, root_of
+from .patience import RefusedRequest
+from .session import WebSession, ping
 
 PATIENT_KEYS = ("PatientID", "IssuerOfPatientID", "PatientSex", "PatientBirthDate")
 #: What to ask to have returned. An archive gives many of them anyway (PS3.18 10.6.3.3), and none knows them all.
@@ -61,15 +65,27 @@ SPLIT = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "ModalitiesI
 SMALL_PAGE = 200
 ANY_DATE = "19000101-"
 #: A warning that answers were cut off; other warnings share its number (299).
-_MORE = re.compile(r"additional results|more results|remaining|exceed", re.IGNORECASE)
+_MORE = re.compile(r"additional results|more results|remaining|exceed|truncat|incomplete", re.IGNORECASE)
+#: What not every archive knows to return; one that does not know a field may refuse the whole query.
+RARE = frozenset(
+    {"AvailableTransferSyntaxUID", "BodyPartExamined", "InstanceAvailability", "IssuerOfPatientID", "PatientAge"}
+)
+
+
+class _Fields(enum.Enum):
+    """Which fields to ask for by ``includefield``, the most first."""
+
+    ALL = "all"
+    USUAL = "without those that not every archive knows"
+    NONE = "none; it returns what it likes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Style:
-    """What an archive was found to take: pages of that many answers, with or without ``includefield``."""
+    """What an archive was found to take: pages of that many answers, with so many fields."""
 
     limit: int
-    fields: bool
+    fields: _Fields
 
 
 class Qido:
@@ -90,8 +106,8 @@ class Qido:
         )
         self._client.set_http_retry_params(retry=False)
         self._here = threading.local()
-        limits = dict.fromkeys((settings.page_size, min(settings.page_size, SMALL_PAGE)))
-        self._styles = [_Style(limit=limit, fields=fields) for limit in limits for fields in (True, False)]
+        self._probing: WebSession | None = None
+        self._styles = _styles(archive.quirks, settings)
         self._taken: dict[Level, _Style] = {}
 
     def find(self, query: Query) -> Iterator[Match]:
@@ -117,9 +133,22 @@ class Qido:
         """Ask for at most one study. Raises ``TransferError``."""
         return ping(self._archive, self._settings)
 
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:  # noqa: ARG002 - it finds them
+        """See ``ports.Prober``: levels, keys, fields, limits and pages."""
+        from .probe import QidoProbe
+
+        probing = QidoProbe(self._archive, self._settings)
+        self._probing = probing.session
+        try:
+            yield from probing.findings()
+        finally:
+            probing.session.cut()
+
     def close(self) -> None:
         """End what is under way. May be called twice."""
         self._session.cut()
+        if self._probing is not None:
+            self._probing.cut()
 
     def _dated(self, query: Query) -> Query:
         """With a date where the archive answers nothing without one (quirk ``requires_study_date``)."""
@@ -157,13 +186,17 @@ class Qido:
             page = {identity(found): found for found in (match(row, _level(query), above, keep) for row in answer)}
             fresh = [found for key, found in page.items() if key not in seen]
             if not fresh:
-                _check_end(more=more or (bool(page) and offset == style.limit))
+                # Something that was here before: the offset is ignored, and this may be all that is ever given.
+                _check_end(more=more or (bool(page) and (offset == style.limit or _round(offset, query))))
                 return
             yield from fresh
             seen.update(page)
             offset, more = offset + len(answer), self._here.more
             if len(seen) == query.expected and len(answer) < style.limit and not more:
                 return  # a page more would bring nothing, and costs some archives as much as the first
+            if offset > (self._archive.quirks.max_offset or offset):
+                _check_end(more=more or len(answer) >= style.limit)
+                return
 
     def _page(self, query: Query, above: Mapping[str, str], offset: int) -> tuple[_Style, list[Mapping[str, Any]]]:
         """One page, in the first style that the archive takes."""
@@ -186,7 +219,7 @@ class Qido:
             "limit": style.limit,
             "offset": offset or None,
             "search_filters": {key: text for key, text in query.keys.items() if key not in above and narrows(text)},
-            "fields": self._asked(_fields(query, above)) if style.fields else None,
+            "fields": self._asked(_fields(query, above), style.fields, query),
         }
         self._here.more = False
         try:
@@ -203,13 +236,23 @@ class Qido:
         except Exception:
             raise TransferError("the archive's answer to the query is no JSON", code="bad-answer") from None
 
-    def _asked(self, fields: list[str]) -> list[str]:
-        """Without what the archive is better not asked for."""
-        return [word for word in fields if not self._archive.quirks.leaves_out(word)]
+    def _asked(self, fields: list[str], which: _Fields, query: Query) -> list[str] | None:
+        """The fields to ask for, without what the archive is better not asked for."""
+        if which is _Fields.NONE:
+            return None
+        leave = RARE - {*query.keys} if which is _Fields.USUAL else frozenset()
+        return [word for word in fields if word not in leave and not self._archive.quirks.leaves_out(word)]
 
     def _note(self, response: requests.Response, *_: object, **__: object) -> None:
         """Keep whether the answer says that there is more (PS3.18 8.3.4.4), for the thread that asked."""
         self._here.more = bool(_MORE.search(response.headers.get("Warning", "")))
+
+
+def _styles(quirks: Quirks, settings: QidoSettings) -> list[_Style]:
+    """The ways to ask, best first, as far as nothing is known against them."""
+    page = min(settings.page_size, quirks.page_size or settings.page_size)
+    fields = [_Fields.NONE] if quirks.includefield is False else list(_Fields)
+    return [_Style(limit=limit, fields=one) for limit in dict.fromkeys((page, min(page, SMALL_PAGE))) for one in fields]
 
 
 def _level(query: Query) -> Level:
@@ -240,6 +283,11 @@ def _single_valued(query: Query) -> Iterator[Query]:
     lists = {key: query.keys[key].split("\\") for key in SPLIT if "\\" in query.keys.get(key, "")}
     for values in itertools.product(*lists.values()):
         yield replace(query, keys={**query.keys, **dict(zip(lists, values, strict=True))})
+
+
+def _round(count: int, query: Query) -> bool:
+    """Whether a number of answers looks like somebody's limit, and is not what the archive counts itself."""
+    return count != query.expected and count >= 100 and (count % 50 == 0 or count & (count - 1) == 0)
 
 
 def _check_end(*, more: bool) -> None:

@@ -1,24 +1,28 @@
 """The transport ``wado-rs``: objects as the archive has them stored, streamed part by part into the sink.
 
-It believes no answer that does not end properly, and asks for another form only when the archive says 406 (or 400 or
-415, which some say instead).
+It believes no answer that does not end properly, and asks for another form only when the archive says that it cannot
+give this one (``statuses``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import requests
 from dicomweb_client.uri import URI
 
-from pacsferry.core.archive import Archive
+from pacsferry.core.archive import Archive, Quirks
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Framing, Head, Level, Ping, Receipt, Tally, Traits, Wanted
-from pacsferry.core.ports import Sink
+from pacsferry.core.ports import Finding, Sink
 
 from . import WadoSettings
 from .multipart import Multipart, Part, alone, boundary_of, media_type
-from .session import RefusedRequest, WebSession, checked, ping, root_of
+from .origins import checked, root_of
+from .patience import RefusedRequest
+from .session import WebSession, ping
+from .statuses import Then, those
 
 _RELATED = 'multipart/related; type="application/dicom"'
 #: Forms to ask for, best first. Without a transfer-syntax parameter archives transcode (PS3.18 8.7.3.5.2).
@@ -27,14 +31,19 @@ FORMS = (AS_STORED, f"{_RELATED}; transfer-syntax=1.2.840.10008.1.2.1", _RELATED
 #: One instance may also come as it is, without an envelope.
 SINGLE = ("application/dicom; transfer-syntax=*", "application/dicom")
 #: "Not in that form", in several dialects: Orthanc says 400 where the standard says 406.
-NOT_IN_THAT_FORM = frozenset({400, 406, 415})
+NOT_IN_THAT_FORM = those(Then.FORM)
 OBJECT_TYPES = frozenset({"application/dicom", "application/octet-stream"})
 #: So many refusals of a form, and no answer in it yet, show that the archive does not know it.
 REFUSALS = 2
 #: So many broken answers in a row end a request for several instances.
 PATIENCE = 3
 #: What every further instance would meet as well.
-HOPELESS = frozenset({"http-401", "http-403", "interrupted", "no-space", "stalled", "unreachable"})
+HOPELESS = frozenset(
+    {"http-401", "http-403", "interrupted", "nearline", "no-space", "no-token", "stalled", "unreachable"}
+)
+#: Levels as quirks and as ``Wanted`` name them.
+LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.IMAGE}
+EVERY_LEVEL = frozenset(LEVELS.values())
 
 
 @dataclass(slots=True)
@@ -53,20 +62,20 @@ class _Count:
 class Wado:
     """WADO-RS (PS3.18 10.4). Thread-safe; every object goes to the sink while it comes."""
 
-    traits = Traits(takes=frozenset({Level.STUDY, Level.SERIES, Level.IMAGE}), protocol="dicomweb")
-
     def __init__(self, archive: Archive, settings: WadoSettings) -> None:
         self._archive, self._settings = archive, settings
+        self.traits = _traits(archive.quirks)
         self._root = root_of(archive, "wado")
         self._session = WebSession(self._root, archive, settings)
-        self._many = _Forms(FORMS)
-        self._single = _Forms(FORMS + SINGLE)
-        if archive.quirks.any_transfer_syntax is False:
-            self._many, self._single = _Forms(FORMS[1:]), _Forms((*FORMS[1:], SINGLE[1]))
+        self._probing: WebSession | None = None
+        self._many = _Forms(_accepted(FORMS, archive.quirks))
+        self._single = _Forms(_accepted(FORMS + SINGLE, archive.quirks))
 
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         """Ask for a study, a series, or instances one by one. Raises ``TransferError``."""
         count = _Count()
+        if wanted.level not in self.traits.takes:
+            raise TransferError("the archive serves other levels only", code="not-supported", retryable=False)
         if wanted.instances:
             self._each(wanted, sink, count)
         else:
@@ -77,9 +86,21 @@ class Wado:
         """A QIDO-RS request for one study. Raises ``TransferError``."""
         return ping(self._archive, self._settings)
 
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:
+        """See ``ports.Prober``: levels and forms of something small."""
+        from .probe_wado import probe, session_of
+
+        self._probing = session_of(self._archive, self._settings)
+        try:
+            yield from probe(self, self._probing, samples)
+        finally:
+            self._probing.cut()
+
     def close(self) -> None:
         """End what is under way. May be called twice."""
         self._session.cut()
+        if self._probing is not None:
+            self._probing.cut()
 
     def _address(self, study: str, series: str | None = None, instance: str | None = None) -> str:
         """The address of a resource; each UID is checked, as it came from the archive and goes into a path."""
@@ -110,17 +131,17 @@ class Wado:
 
     def _one(self, address: str, forms: _Forms, wanted: Wanted, sink: Sink, count: _Count) -> None:
         """One request, in the first form that the archive gives."""
-        response = self._ask(address, forms)
+        response = self._ask(address, forms, slow=wanted.nearline)
         try:
             self._take(response, wanted, sink, count)
         finally:
             response.close()
 
-    def _ask(self, address: str, forms: _Forms) -> requests.Response:
+    def _ask(self, address: str, forms: _Forms, *, slow: bool) -> requests.Response:
         order = forms.order()
         for form in order:
             try:
-                response = self._session.get(address, headers={"Accept": form}, stream=True)
+                response = self._session.open(address, form, slow=slow)
             except RefusedRequest as err:
                 if err.status not in NOT_IN_THAT_FORM or form is order[-1]:
                     raise
@@ -153,6 +174,23 @@ class Wado:
                 code="bad-answer",
                 hint="a log-in page, perhaps, or an address that is not the DICOMweb root",
             )
+
+
+def _traits(quirks: Quirks) -> Traits:
+    """What it takes: every level that the archive serves."""
+    served = frozenset(LEVELS[name] for name in quirks.retrieve_levels) if quirks.retrieve_levels else EVERY_LEVEL
+    alone = frozenset() if _accepted(FORMS, quirks) else EVERY_LEVEL - {Level.IMAGE}
+    return Traits(takes=served - alone, protocol="dicomweb")
+
+
+def _accepted(forms: tuple[str, ...], quirks: Quirks) -> tuple[str, ...]:
+    """The forms to ask for, best first: those that the archive is known to take, else those it is not known to refuse.
+
+    Of several objects there is no form but multipart/related.
+    """
+    if quirks.accept:
+        return tuple(form for form in quirks.accept if SINGLE[1] in forms or form.startswith("multipart/"))
+    return tuple(form for form in forms if quirks.any_transfer_syntax is not False or not form.endswith("=*"))
 
 
 def _give(part: Part, wanted: Wanted, sink: Sink, count: _Count) -> None:

@@ -1,113 +1,48 @@
-"""The session that dicomweb-client is given: one origin, bounded patience, and errors that say no value.
+"""A requests session that cannot be driven: its own origins, bounded patience, and errors that say no value.
 
-It follows no redirect to another origin, reads no ``~/.netrc`` and no proxy from the environment, takes no content
-encoding, and answers to every failure with a ``TransferError``.
+It follows no redirect to another origin, reads no ``~/.netrc`` and no proxy from the environment, keeps no cookies,
+takes no content encoding, and answers to every failure with a ``TransferError``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
-import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
 
 from pacsferry import __version__
 from pacsferry.core.archive import Archive
-from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.errors import FerryError, TransferError
 from pacsferry.core.model import Ping
+from pacsferry.core.ports import Proof
 from pacsferry.core.redact import quiet_loggers
 
 from . import WebSettings
 from .connections import Lines, LinesAdapter
+from .failures import broken
 from .matching import plain_query
+from .origins import Root, checked, inside, origin, own_origins, root_of
+from .patience import Patience, RefusedRequest, retry_after
+from .statuses import meaning
+from .tls import NOBODY_TRUSTED, context_of
+
+__all__ = ["RefusedRequest", "Root", "WebSession", "checked", "ping", "root_of"]
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Read size: what one ``recv`` gives, at most.
 CHUNK = 512 * 1024
-#: HTTP status -> reason code, retryable. The other 4xx and all 5xx are ``http-error``.
-STATUS: Mapping[int, tuple[str, bool]] = {
-    401: ("http-401", False),
-    403: ("http-403", False),
-    404: ("http-404", True),
-    405: ("not-supported", False),
-    406: ("http-406", False),
-    407: ("http-403", False),
-    410: ("not-found", True),
-    415: ("http-406", False),
-    429: ("http-429", True),
-    501: ("not-supported", False),
-    503: ("http-503", True),
-}
-#: Worth another try in a moment.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: What a root that only retrieves may say to a query.
 UNKNOWN_THERE = frozenset({400, 404, 405, 406, 410, 501})
 JSON = "application/dicom+json, application/json"
-_UID = re.compile(r"[0-9.]{1,64}")
-
-
-class RefusedRequest(TransferError):
-    """An HTTP status that is no success."""
-
-    def __init__(self, message: str, *, status: int, **more: Any) -> None:
-        super().__init__(message, **more)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
-    """A service root and the key of the profile that it stands in."""
-
-    url: str
-    key: str
-
-
-def root_of(archive: Archive, service: str) -> Root:
-    """The root of ``qido``, ``wado`` or ``stow``. Raises ``ConfigError`` with the key that is missing or wrong."""
-    web = archive.dicomweb
-    own = getattr(web, service, None)
-    key = f"archive.dicomweb.{service if own else 'url'}"
-    url = own or (web.url if web else None)
-    if not url:
-        raise ConfigError(
-            f"{key} is missing", hint=f"set archive.dicomweb.url, or archive.dicomweb.{service}, to the DICOMweb root"
-        )
-    try:
-        _sent(url)
-    except (ValueError, requests.RequestException):
-        raise ConfigError(f"{key}: write http://host:port/path, with a port of 1 to 65535") from None
-    return Root(url=url.rstrip("/"), key=key)
-
-
-def _sent(url: str) -> tuple[str, str, int | None]:
-    """The origin as ``requests`` will write it: international names become ASCII."""
-    return origin(str(requests.Request("GET", url).prepare().url))
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port (RFC 6454 4). Raises ``ValueError``."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def checked(uid: str) -> str:
-    """A UID that may stand in an address. Raises ``TransferError``: the archive made it, so it may be anything."""
-    uid = uid.strip(" \0")
-    # Dots alone would climb: a path of "." or ".." is taken away by every HTTP library (RFC 3986 5.2.4).
-    if not _UID.fullmatch(uid) or not uid.strip("."):
-        raise TransferError("a UID from the archive is no UID", code="bad-answer", retryable=False)
-    return uid
+_HINTS: Mapping[int, str] = {
+    401: "say who we are with archive.dicomweb.auth; `pacsferry plugins` lists the ways",
+    403: "ask the archive's administrator what this user may do",
+    407: "the proxy of archive.dicomweb.proxy wants credentials, which it does not get",
+}
 
 
 class WebSession(requests.Session):
@@ -119,16 +54,22 @@ class WebSession(requests.Session):
         self._max_whole = max_whole
         self.root = root
         self._settings = settings
-        self._origin = _sent(root.url)
-        self._lines = Lines()
+        self._who = archive.authenticator
+        self._proof = self._who.proof if self._who is not None else Proof.NONE
+        self._own = own_origins(root, archive, self._proof)
+        self._lines = Lines(archive.timeouts.stall)
+        self._nearline = archive.timeouts.nearline
         self.limits = (archive.timeouts.connect, archive.timeouts.stall)
         self.trust_env = False
-        self.verify = _authorities()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.headers.clear()
         self.headers.update({"Accept-Encoding": "identity", "User-Agent": f"pacsferry/{__version__}"})
         self.proxies = _proxies(archive)
+        secure = any(one[0] == "https" for one in self._own)
+        context = context_of(archive, self._who) if secure else NOBODY_TRUSTED
+        to_proxy = context_of(archive, None) if secure and self.proxies else NOBODY_TRUSTED
         for scheme in ("http://", "https://"):
-            self.mount(scheme, LinesAdapter(self._lines))
+            self.mount(scheme, LinesAdapter(self._lines, context, to_proxy))
 
     def cut(self) -> None:
         """End every request under way, and give back the connections. May be called twice."""
@@ -136,27 +77,42 @@ class WebSession(requests.Session):
         self.close()
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the signature of requests
-        """None: redirects are followed here, and only within the origin."""
+        """None: redirects are followed here, and only within the archive's own origins."""
         return
+
+    def open(self, url: str, accept: str, *, slow: bool = False) -> requests.Response:
+        """The answer, its body not read yet. ``slow``: it may have to come from tape. Raises ``TransferError``."""
+        request = self.prepare_request(requests.Request("GET", url, headers={"Accept": accept}))
+        return self._patiently(request, {"proxies": self.proxies}, slow=slow)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send until there is an answer worth reading. Raises ``TransferError``."""
-        whole = not kwargs.get("stream")
+        response = self._patiently(request, kwargs, slow=False)
+        if not kwargs.get("stream"):
+            response.raw = _Whole(response.raw, self.chunks(response.raw), self._max_whole)
+        return response
+
+    def _patiently(
+        self, request: requests.PreparedRequest, options: dict[str, Any], *, slow: bool
+    ) -> requests.Response:
+        """One request, again where that makes sense: nothing else in this process tries anything twice."""
         # dicomweb-client sets a Host without the port, which is another origin.
         request.headers.pop("Host", None)
         request.url = plain_query(str(request.url))
-        for tried in range(1, self._settings.max_tries + 1):
-            last = tried == self._settings.max_tries
+        patience = Patience(
+            max_tries=self._settings.max_tries, max_wait=self._settings.max_wait, nearline=self._nearline, slow=slow
+        )
+        first = max(self._nearline, self.limits[1]) if slow else self.limits[1]
+        options = {**options, "stream": True, "verify": True, "cert": None, "timeout": (self.limits[0], first)}
+        while True:
             try:
-                response = self._within_origin(request, {**kwargs, "stream": True, "timeout": self.limits})
+                response = self._as_ourselves(request, options)
                 self._judge(response)
             except TransferError as err:
-                self._pause(err, tried, last)
+                if self._lines.closed.wait(patience.pause(err)):
+                    raise self._interrupted() from None
             else:
-                if whole:
-                    response.raw = _Whole(response.raw, self.chunks(response.raw), self._max_whole)
                 return response
-        raise AssertionError  # pragma: no cover - the last try returns or raises
 
     def chunks(self, raw: Any) -> Iterator[bytes]:
         """The body, as it comes. Raises ``TransferError`` on silence, on an early end, and when ``cut``."""
@@ -171,40 +127,37 @@ class WebSession(requests.Session):
                 return
             yield chunk
 
+    def _as_ourselves(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+        """Send with the proof of who we are; once more where a 401 shows that it was out of date."""
+        if self._who is None:
+            return self._within_origin(request, options)
+        proof = self._who.headers()
+        response = self._within_origin(_with(request, proof), options)
+        if response.status_code == 401 and self._who.renew(proof):
+            response.close()
+            response = self._within_origin(_with(request, self._who.headers()), options)
+        return response
+
     def _within_origin(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
-        """Send, and follow a few redirects that stay in the origin."""
+        """Send, and follow a few redirects that stay where they may."""
         for _ in range(MAX_REDIRECTS + 1):
             response = self._once(request, options)
-            if response.status_code not in REDIRECTS or "Location" not in response.headers:
+            location = response.headers.get("Location")
+            if response.status_code not in REDIRECTS or location is None or request.method not in ("GET", "HEAD"):
                 return response
             response.close()
             request = request.copy()
-            request.url = self._target(str(request.url), response.headers["Location"])
+            request.url = inside(str(request.url), location, self._own, key=self.root.key)
         raise TransferError(f"the archive redirects in a circle ({self.root.key})", code="http-error", retryable=False)
-
-    def _target(self, url: str, location: str) -> str:
-        try:
-            target = urljoin(url, location)
-            inside = origin(target) == self._origin and urlsplit(target).username is None
-        except ValueError:
-            inside = False
-        if not inside:
-            raise TransferError(
-                f"the archive redirects to another address, which is not followed ({self.root.key})",
-                code="http-error",
-                retryable=False,
-                hint=f"set {self.root.key} to the address that really serves",
-            )
-        return target
 
     def _once(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
         if self._lines.closed.is_set():
             raise self._interrupted()
-        if origin(str(request.url)) != self._origin:
+        if origin(str(request.url)) not in self._own:
             raise TransferError("a request to another origin was stopped", code="bad-answer", retryable=False)
         try:
             return super().send(request, **{**options, "allow_redirects": False})
-        except TransferError:
+        except FerryError:
             raise
         except Exception as err:
             raise self._broken(err) from None
@@ -212,99 +165,46 @@ class WebSession(requests.Session):
     def _judge(self, response: requests.Response) -> None:
         """Raise for a status that is no success, and for an encoding nobody asked for."""
         status = response.status_code
-        if 200 <= status < 300:
+        if 200 <= status < 300 and status != 202:
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
                 response.close()
                 raise TransferError("the archive compressed an answer unasked", code="bad-answer", retryable=False)
             return
-        after = _retry_after(response.headers.get("Retry-After"))
+        after = retry_after(response.headers.get("Retry-After"))
         response.close()
-        code, retryable = STATUS.get(status, ("http-error", status in PASSING or status >= 500))
+        meant = meaning(status)
         raise RefusedRequest(
-            f"the archive answered with HTTP status {status} ({self.root.key})",
+            f"{self._said(status)} ({self.root.key})",
             status=status,
-            code=code,
-            retryable=retryable,
+            code=meant.code,
+            retryable=meant.retryable,
             retry_after=after,
+            hint=_HINTS.get(status) if status != 401 or self._proof is Proof.NONE else "check archive.dicomweb.auth",
         )
 
-    def _pause(self, err: TransferError, tried: int, last: bool) -> None:
-        """Wait before another try, or raise: nothing is tried again that would only fail again."""
-        passing = err.status in PASSING if isinstance(err, RefusedRequest) else err.code == "aborted"
-        wait = err.retry_after
-        if last or not passing or (wait is not None and wait > self._settings.max_wait):
-            raise err
-        if wait is None:
-            wait = min(self._settings.max_wait, 0.25 * 2**tried) * random.uniform(0.5, 1)  # noqa: S311 - jitter
-        if self._lines.closed.wait(wait):
-            raise self._interrupted() from None
+    def _said(self, status: int) -> str:
+        if status == 401 and self._proof is not Proof.NONE:
+            return "the archive does not accept the credentials of archive.dicomweb.auth: HTTP status 401"
+        return f"the archive answered with HTTP status {status}"
 
     def _interrupted(self) -> TransferError:
         return TransferError("the connection was closed on our side", code="interrupted")
 
     def _broken(self, err: Exception) -> TransferError:
         """A ``TransferError`` without the text of ``err``, which names addresses and thereby identifiers."""
-        if self._lines.closed.is_set():
-            return self._interrupted()
-        return next(made for kind, made in _failures(self.root.key) if isinstance(_innermost(err), kind))
+        return self._interrupted() if self._lines.closed.is_set() else broken(err, self.root.key)
 
 
-def _failures(key: str) -> Iterator[tuple[tuple[type[BaseException], ...], TransferError]]:
-    """What went wrong by the kind of error, the special before the general."""
-    late = (urllib3.exceptions.ConnectTimeoutError, requests.ConnectTimeout)
-    silent = (urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout, TimeoutError)
-    cut = (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)
-    yield late, TransferError(f"no connection within archive.timeouts.connect ({key})", code="unreachable")
-    yield silent, TransferError("the archive was silent for longer than archive.timeouts.stall", code="stalled")
-    yield cut, TransferError("the archive's answer ended in the middle", code="truncated")
-    yield (
-        (urllib3.exceptions.SSLError, requests.exceptions.SSLError),
-        TransferError(f"no secure connection to the archive ({key})", code="unreachable", retryable=False),
-    )
-    yield (
-        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, requests.exceptions.ProxyError),
-        TransferError(f"the archive could not be reached ({key})", code="unreachable"),
-    )
-    yield (
-        (requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError),
-        TransferError("the archive broke the connection off", code="aborted"),
-    )
-    yield (BaseException,), TransferError("the archive's answer is no HTTP", code="bad-answer")
-
-
-def _innermost(err: BaseException) -> BaseException:
-    """The urllib3 error inside what ``requests`` made of it, or else ``err``."""
-    for _ in range(4):
-        inner = getattr(err, "reason", None) or next((one for one in err.args if isinstance(one, Exception)), None)
-        if not isinstance(inner, urllib3.exceptions.HTTPError):
-            return err
-        err = inner
-    return err
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After field (RFC 9110 10.2.3), which is a number or a date; None where it is neither."""
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        when = parsedate_to_datetime(value)
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return max(0.0, (when - datetime.now(UTC)).total_seconds())
-    return None
-
-
-def _authorities() -> str | bool:
-    """The environment's certificate bundle; it is the one thing that is taken from there, and holds no secret."""
-    return next((os.environ[name] for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") if os.environ.get(name)), True)
+def _with(request: requests.PreparedRequest, proof: Mapping[str, str]) -> requests.PreparedRequest:
+    """The request with header fields of its own; the one given stays as it is."""
+    proved = request.copy()
+    proved.headers.update(proof)
+    return proved
 
 
 def _proxies(archive: Archive) -> dict[str, str]:
     proxy = archive.dicomweb.proxy if archive.dicomweb else ""
-    if not proxy:
-        return {}
-    return {"http": proxy, "https": proxy}
+    return {"http": proxy, "https": proxy} if proxy else {}
 
 
 class _Whole:
