@@ -6,7 +6,7 @@ PYTEST = $(BIN)/python -m pytest
 
 PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools
 
-.PHONY: demo test check bench peers format pages clean
+.PHONY: demo test check bench bench-load bench-deidentify peers format pages clean
 
 # The main job on the embedded archive; the result is in ./demo.
 demo: $(VENV)/.installed
@@ -33,9 +33,15 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Speed and memory against peers in the same run; needs `make peers`.
-bench: $(VENV)/.installed-dev
+# Speed and memory against peers in the same run; needs `make peers`. Each half has options of its own.
+bench: bench-load bench-deidentify
+
+bench-load: $(VENV)/.installed-dev
 	$(BIN)/python tools/bench.py $(ARGS)
+
+bench-deidentify: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python tools/bench_deidentify.py $(DEIDENTIFY_ARGS)
 
 # The real servers and tools that tests and benchmarks talk to (Debian, Ubuntu).
 peers:

@@ -1,24 +1,26 @@
 # ruff: noqa: INP001 - beside a script, no package
-"""Measures ``pacsferry deidentify`` against ``gdcmanon`` and a plain Python copy, on one folder of CT images.
+"""Measures ``pacsferry deidentify`` against ``gdcmanon``, ``dicognito`` and a plain copy, on one folder of CT images.
 
-    python tools/bench_deidentify.py [--count 500] [--runs 5] [--json FILE]
+    python tools/bench_deidentify.py [--count 500] [--runs 5] [--rest 6] [--json FILE]
 
 Runs alternate, figures are medians. ``steady`` is from the first study begun to the last one recorded; the folder is
 looked through before that (``look``). With ``sync`` every file is durable before it counts as stored, and the copy
-syncs each file too; ``gdcmanon`` never does.
+syncs each file too; ``gdcmanon`` and ``dicognito`` never do. Between runs it waits: for some seconds ext4 goes round
+the numbers of files that were just removed, which makes files that come next dear, whoever writes them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +32,13 @@ sys.path[:0] = [str(ROOT / "tools")]
 
 import bench_watch  # noqa: E402
 
+from pacsferry import clearer  # noqa: E402
+from pacsferry.core import registry  # noqa: E402
+from pacsferry.core.model import Framing, Head, Source  # noqa: E402
+from pacsferry.core.pseudonyms import ProjectKeys  # noqa: E402
 from pacsferry.testing.samples import ct_study, part10  # noqa: E402
 
+_GATES = [["sop-class", {}], ["residual-identifiers", {}]]
 PROGRAM = [sys.executable, "-c", "from pacsferry.cli.main import run; run()"]
 
 
@@ -46,7 +53,7 @@ class Timed:
 
 
 def bench_deidentify(
-    folder: Path, *, count: int = 500, runs: int = 5, say: Callable[[str], None] = lambda _: None
+    folder: Path, *, count: int = 500, runs: int = 5, rest: float = 6.0, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Measure all of it below ``folder``; files per second by name, and the ratios that matter."""
     source = folder / "in"
@@ -55,22 +62,72 @@ def bench_deidentify(
         (source / f"{number:05d}.dcm").write_bytes(part10(ds))
     ours: dict[str, list[Timed]] = {}
     others: dict[str, list[float]] = {}
-    peers: Mapping[str, Callable[[], float]] = {
+    peers = _peers(source, folder, say)
+    for number in range(runs + 1):
+        say(f"round {number} of {runs}" + ("" if number else ", which warms up and does not count"))
+        for name, peer in peers.items():
+            with _rested(folder, rest):
+                seconds = peer()
+            others.setdefault(name, []).extend([seconds] if number else [])
+        for workers, sync in ((1, False), (1, True), (2, False), (2, True)):
+            with _rested(folder, rest):
+                timed = _ours(source, folder, workers=workers, sync=sync, count=count)
+            ours.setdefault(_name(workers, sync=sync), []).extend([timed] if number else [])
+    return _document(ours, others, count) | {"microseconds": _parts(source)}
+
+
+def _peers(source: Path, folder: Path, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
+    """What there is to be measured against, by name."""
+    peers = {
         "copy": lambda: _copy(source, folder, sync=False),
         "copy, sync": lambda: _copy(source, folder, sync=True),
     }
     if shutil.which("gdcmanon"):
-        peers = {**peers, "gdcmanon": lambda: _gdcmanon(source, folder)}
-    for number in range(runs + 1):
-        say(f"round {number} of {runs}" + ("" if number else ", which warms up and does not count"))
-        for name, peer in peers.items():
-            seconds = peer()
-            others.setdefault(name, []).extend([seconds] if number else [])
-        for workers in (1, 2):
-            for sync in (False, True):
-                timed = _ours(source, folder, workers=workers, sync=sync, count=count)
-                ours.setdefault(_name(workers, sync=sync), []).extend([timed] if number else [])
-    return _document(ours, others, count)
+        peers["gdcmanon"] = lambda: _gdcmanon(source, folder)
+    else:
+        say("gdcmanon is not installed (Debian package libgdcm-tools)")
+    if importlib.util.find_spec("dicognito"):
+        peers["dicognito"] = lambda: _dicognito(source, folder)
+    else:
+        say("dicognito is not installed (pip install 'pacsferry[bench]')")
+    return peers
+
+
+@contextlib.contextmanager
+def _rested(folder: Path, rest: float) -> Iterator[None]:
+    """What earlier runs wrote is on the disk and forgotten; what this one writes is removed."""
+    os.sync()
+    time.sleep(rest)
+    yield
+    for name in ("out", "private", "state", "copy"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _parts(source: Path) -> dict[str, float]:
+    """Microseconds of processor time per image in this process, in memory: the rules, and the gates."""
+    plugins = registry.load()
+    chosen = clearer.build(plugins, {"deidentify": ["ps3.15", {}], "gates": _GATES, "layout": ["cases", {}]})
+    sources = [
+        Source(
+            head=Head(framing=Framing.PART_10),
+            data=memoryview(path.read_bytes()),
+            pseudonym="case0001",
+            keys=ProjectKeys(bytes(32)),
+        )
+        for path in sorted(source.iterdir())[:100]
+    ]
+    drafts = [chosen.deidentifier.apply(one) for one in sources]  # warms up
+    found = {"header": min(_microseconds(chosen.deidentifier.apply, sources) for _ in range(5))}
+    for name, gate in chosen.gates.items():
+        found[f"gate {name}"] = min(_microseconds(gate.judge, drafts) for _ in range(5))
+    return found
+
+
+def _microseconds(work: Callable[[Any], object], on: Sequence[Any]) -> float:
+    began = time.process_time()
+    for one in on:
+        work(one)
+    return (time.process_time() - began) / len(on) * 1e6
 
 
 def _name(workers: int, *, sync: bool) -> str:
@@ -83,6 +140,7 @@ def _document(ours: Mapping[str, list[Timed]], others: Mapping[str, list[float]]
     one, two = _name(1, sync=False), _name(2, sync=False)
     one_sync, two_sync = _name(1, sync=True), _name(2, sync=True)
     pairs = {
+        "dicognito": (one, "dicognito"),
         "gdcmanon": (one, "gdcmanon"),
         "copy": (one, "copy"),
         "copy, sync": (one_sync, "copy, sync"),
@@ -100,9 +158,6 @@ def _document(ours: Mapping[str, list[Timed]], others: Mapping[str, list[float]]
 
 
 def _ours(source: Path, folder: Path, *, workers: int, sync: bool, count: int) -> Timed:
-    for name in ("out", "private", "state"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    _settle()
     words = ["deidentify", source, folder / "out", "--project", "p", "--private", folder / "private"]
     words += ["--workers", workers, "--events", *([] if sync else ["--no-sync"])]
     env = {"PACSFERRY_STATE": str(folder / "state")}
@@ -119,16 +174,24 @@ def _ours(source: Path, folder: Path, *, workers: int, sync: bool, count: int) -
     return Timed(whole=done.seconds, look=started, steady=ended - started, cpu=done.cpu)
 
 
-def _settle() -> None:
-    """What others have written must not be ours to wait for."""
-    os.sync()
-
-
 def _gdcmanon(source: Path, folder: Path) -> float:
     """Its mode without encryption, with one rule; it rewrites each file and never syncs."""
     target = _fresh(folder)
     command = ["gdcmanon", "--dumb", "--empty", "10,10", "--remove", "8,80", "-i", str(source), "-o", str(target)]
-    return bench_watch.run(command, cwd=folder).seconds
+    return _timed(command, folder)
+
+
+def _dicognito(source: Path, folder: Path) -> float:
+    call = "import sys; from dicognito.__main__ import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", call, "--quiet", "-o", str(_fresh(folder)), str(source)]
+    return _timed(command, folder)
+
+
+def _timed(command: Sequence[str], folder: Path) -> float:
+    done = bench_watch.run(command, cwd=folder)
+    if done.code or not any((folder / "copy").rglob("*")):
+        raise SystemExit(f"{command[0]} failed ({done.code})\n{done.err[-3000:]}")
+    return done.seconds
 
 
 def _copy(source: Path, folder: Path, *, sync: bool) -> float:
@@ -145,9 +208,7 @@ def _copy(source: Path, folder: Path, *, sync: bool) -> float:
 
 def _fresh(folder: Path) -> Path:
     target = folder / "copy"
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    _settle()
     return target
 
 
@@ -160,6 +221,7 @@ def report(found: Mapping[str, Any]) -> str:
     for name, timed in runs.items():
         cells = {key: median(one[key] for one in timed) for key in ("whole", "look", "steady", "cpu")}
         lines.append(f"{name:<32}" + "".join(f"{key} {value:.2f} s  " for key, value in cells.items()))
+    lines += ["", *(f"{name:<32}{value:>8.0f} us per image" for name, value in found["microseconds"].items())]
     return "\n".join(lines) + "\n"
 
 
@@ -172,10 +234,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, help="images")
     parser.add_argument("--runs", type=int, default=5, help="rounds that count")
+    parser.add_argument("--rest", type=float, default=6.0, help="seconds to wait between runs")
     parser.add_argument("--json", type=Path, help="write all figures there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pacsferry-bench-") as name:
-        found = bench_deidentify(Path(name), count=given.count, runs=given.runs, say=_say)
+        found = bench_deidentify(Path(name), count=given.count, runs=given.runs, rest=given.rest, say=_say)
     sys.stdout.write(report(found))
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
