@@ -29,7 +29,7 @@ IDENTITY: Mapping[Level, tuple[str, ...]] = {
 #: Counts from here on are looked at; fewer answers are what one asked for.
 FEW = 20
 #: Limits that products have are multiples of these, from so many on, or powers of two.
-ROUND = ((50, 50), (100, 100), (1000, 500), (10_000, 1000))
+ROUND = ((50, 50), (1000, 500), (10_000, 1000))
 #: Answers to be expected, in limits; beyond it a part is halved without being asked for as a whole.
 CROWDED = 1.5
 #: An archive that says "too many" without one answer is given smaller parts, but not for ever.
@@ -77,6 +77,10 @@ class WholeFinder:
     def ping(self) -> Ping:
         """See ``ports.Finder``."""
         return self._finder.ping()
+
+    def rest(self) -> None:
+        """Give back connections that only wait for another query."""
+        getattr(self._finder, "rest", lambda: None)()
 
     def close(self) -> None:
         """See ``ports.Finder``."""
@@ -166,8 +170,8 @@ class WholeFinder:
             counts = self._learnt.counts.setdefault(query.level, set())
             again = count in counts and count == max(counts)
             counts.add(count)
-        if limit and count >= limit:
-            return True
+        if limit:
+            return count >= limit
         if count < FEW or count <= whole or count == query.expected:
             return False
         return again or _is_round(count)
@@ -193,7 +197,8 @@ class WholeFinder:
                     raise
                 continue
             return self._settled(query, answers, found, split, told=told)
-        if told or self._limit(query.level):
+        limit = self._limit(query.level)
+        if told or (limit and len(answers) >= limit):
             raise _capped(f"a query gets {len(answers)}")
         return answers
 

@@ -92,6 +92,10 @@ class CFind:
 
         return FindProbe(self._archive, self._pool.caller).findings()
 
+    def rest(self) -> None:
+        """Give back associations that wait for another query: the archive has few."""
+        self._pool.rest()
+
     def close(self) -> None:
         """End all associations."""
         self._pool.close()
@@ -145,7 +149,7 @@ class _Pool:
         capped = None
         try:
             for one in _answers(call, abstract, level, keys, charset):
-                answers.append(one)  # noqa: PERF402 - what came before an error is wanted too
+                answers.append(one)
         except TransferError as err:
             if err.code != "capped":
                 call.drop()
@@ -188,8 +192,8 @@ class _Pool:
         for _, call, _ in old:
             call.end()
 
-    def close(self) -> None:
-        """Release what waits, end what works."""
+    def rest(self) -> None:
+        """Release what waits."""
         with self._lock:
             idle, self._idle = self._idle, []
             if self._timer is not None:
@@ -197,6 +201,10 @@ class _Pool:
                 self._timer = None
         for _, call, _ in idle:
             call.end()
+
+    def close(self) -> None:
+        """Release what waits, end what works."""
+        self.rest()
         self.caller.close()
 
 
