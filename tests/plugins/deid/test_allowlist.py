@@ -367,7 +367,12 @@ def test_a_list_in_a_file(tmp_path):
         ({"keep_raw": ["OverlayDate"]}, "the list names no"),
         ({"keep_raw": ["StudyDate"], "dates": {}}, "would tell how far"),
         ({"keep_raw": ["StudyInstanceUID"], "dates": {}}, "would tell how far"),
-        ({"rule": []}, "Extra inputs"),
+        ({"unlisted": {}}, "Extra inputs"),
+        ({"list": "", "rule": [{"element": "StudyDate", "action": "remove"}]}, "a list that names nothing"),
+        ({"rule": [{"element": "ProcedureCodeSequence", "action": "keep"}]}, "naming what stands in it"),
+        ({"rule": [{"element": "StudyDate", "action": "keep"}], "dates": {}}, "tells the shift"),
+        ({"rule": [{"element": "OperatorsName", "action": "keep"}]}, "never kept"),
+        ({"keep_raw": ["StudyDate"], "rule": [{"element": "SeriesDate", "action": "shift"}]}, "would tell how far"),
     ],
 )
 def test_what_cannot_be_a_list_is_refused(settings, why):

@@ -53,6 +53,8 @@ EXCEPTIONS: dict[str, dict[tuple[str, str], str]] = {
     },
     "strict": {},
 }
+
+
 class Everybody(dict[str, int]):
     """A mapping that knows every patient: so far that no planted day becomes another planted one."""
 

@@ -3,72 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
-from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Source
 
 from . import reference
 from .allowlist import frame, sentences
-from .allowlist_rules import NEEDED, NOT_LISTED, PALETTE, Allowed, compile_allowlist
+from .allowlist_programs import ListPrograms
+from .allowlist_rules import NEEDED, NOT_LISTED, PALETTE, compile_allowlist
 from .allowlist_settings import AllowlistSettings
-from .choose import Chosen
 from .conformance import statement
-from .describe import table
+from .describe import own, table
 from .explain import Told
 from .profile import Engine
-from .program import PIXEL_TAGS, Program
-from .released import places
 from .rules import TEMPORAL_VRS, TEXT_VRS, Rule
-from .subject import Subject
-
-_PHOTOMETRIC = 0x00280004
-
-
-class ListPrograms:
-    """Programs of a list: one for the top level, one for each path that it names, one that drops all else."""
-
-    #: Private elements are passed over.
-    private = False
-
-    def __init__(self, allowed: Allowed) -> None:
-        self._allowed = allowed
-        self._top = {rule.tag: rule for rule in allowed.top.rules}
-        self._elsewhere = {rule.tag: rule for rule in allowed.elsewhere}
-        self._paths = {path: {rule.tag: rule for rule in rules} for path, rules in allowed.paths}
-        self._made: dict[tuple[str, bool], Chosen] = {}
-
-    def of(self, subject: Subject) -> Chosen:
-        """The program for an object. Raises ``HeldError`` for one that the list would empty."""
-        _not_a_shell(subject, self._allowed.named)
-        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed)
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = self._make(key[0], signed=key[1])
-        return found
-
-    def strangers(self, _subject: Subject, _chosen: Chosen) -> None:
-        """Nothing survives without a rule."""
-
-    def _make(self, sop_class: str, *, signed: bool) -> Chosen:
-        items = Program(self._elsewhere, sop_class, nested=True, signed=signed)
-        top = Program(self._top, sop_class, nested=False, signed=signed, items=items, paths=self._paths)
-        rules = self._allowed.top
-        kept = [*places(self._top, self._top, ())]
-        kept += [place for path, own in self._paths.items() for place in places(own, own, path)]
-        return Chosen(program=top, codes=(), method=rules.method, private=MappingProxyType({}), released=tuple(kept))
-
-
-def _not_a_shell(subject: Subject, named: frozenset[int]) -> None:
-    """Whether something is left that means what the object meant."""
-    if not any(tag in subject.by_tag for tag in PIXEL_TAGS):
-        raise HeldError("the object has no pixels, and a list would make an empty shell of it", code="sop-class")
-    for tag, what in NEEDED.items():
-        if tag in subject.by_tag and tag not in named:
-            raise HeldError(f"the list names nothing in the {what}", code="sop-class")
-    if subject.ascii(_PHOTOMETRIC) == "PALETTE COLOR" and not PALETTE & named:
-        raise HeldError("the list does not name the palette of the image", code="sop-class")
 
 
 class Allowlist:
@@ -110,7 +58,8 @@ class Allowlist:
     def describe(self) -> Iterable[str]:
         """What is done to the data, in sentences."""
         facts = self._facts()
-        return (text.format_map(facts) for when, text in sentences() if when == "always" or facts[when])
+        yield from (text.format_map(facts) for when, text in sentences() if when == "always" or facts[when])
+        yield from (own(one, frozenset()) for one in self._wanted.overrides)
 
     def _facts(self) -> Mapping[str, Any]:
         rules, wanted = self.rules, self._wanted
@@ -126,9 +75,10 @@ class Allowlist:
             "sequences": len([path for path in wanted.kept if path]),
             "framed": _names(rule for rule in rules.rules if rule.tag in framed and rule.action in {"K", "U"}),
             "emptied": _names(rule for rule in rules.rules if rule.action == "Z" and rule.vr not in TEMPORAL_VRS),
-            "shifts": _shifts(rules.shifts),
+            "shifts": _shifts(rules.shifts) if wanted.moving else "",
             "mapped": "yes" if rules.shifts and rules.shifts.mapped else "",
-            "unmoved": "" if rules.shifts else "yes",
+            "ruled": _shifts(rules.shifts) if not wanted.moving else "",
+            "unmoved": "" if wanted.moving else "yes",
             "raw": _names(rule for rule in [*listed, *nested] if rule.tag in wanted.raw),
             "text": _names(rule for rule in listed if _free(rule)),
             "schemes": len(reference.schemes()),

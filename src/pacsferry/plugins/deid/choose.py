@@ -15,7 +15,7 @@ from .rules import Rule, RuleSet, overridden
 from .subject import Subject
 
 #: Hostile input could ask for each combination of conditions; so many programs are kept.
-_MOST = 512
+MOST = 512
 Path = tuple[int, ...]
 
 
@@ -62,11 +62,11 @@ class Programs:
 
     def of(self, subject: Subject) -> Chosen:
         """The program for an object."""
-        active = tuple(at for at, one in enumerate(self._rules.overrides) if _active(one, subject))
-        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed, active)
+        own = active(self._rules.overrides, subject)
+        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed, own)
         found = self._made.get(key)
         if found is None:
-            if len(self._made) >= _MOST:
+            if len(self._made) >= MOST:
                 self._made.clear()
             found = self._made[key] = self._make(*key)
         return found
@@ -82,19 +82,16 @@ class Programs:
         overrides = [self._rules.overrides[at] for at in active]
         everywhere = dict(self._index) | self._laid(one for one in overrides if not one.path)
         paths: dict[Path, dict[int, Rule]] = {}
-        private: dict[Path, dict[Key, Override]] = {}
         for one in overrides:
             for depth in range(1, len(one.path) + 1):
                 paths.setdefault(one.path[:depth], {})
             if one.path and not one.creator:
                 paths[one.path] |= self._laid([one])
-            if one.creator:
-                private.setdefault(one.path, {})[one.creator, one.group, one.number] = one
         items = Program(everywhere, sop_class, nested=True, signed=signed)
         top = Program(everywhere, sop_class, nested=False, signed=signed, items=items, paths=paths)
         codes, method = self._rules.claims(active)
         kept = tuple(self._released(overrides, everywhere, paths))
-        return Chosen(program=top, codes=codes, method=method, private=private, released=kept)
+        return Chosen(program=top, codes=codes, method=method, private=private_by_path(overrides), released=kept)
 
     def _released(
         self, active: Iterable[Override], everywhere: Mapping[int, Rule], paths: Mapping[Path, Mapping[int, Rule]]
@@ -118,7 +115,21 @@ class Programs:
         return Rule(tag=tag, keyword=keyword, vr=vr, action="X", source="", most=most)
 
 
-def _active(override: Override, subject: Subject) -> bool:
+def active(overrides: Iterable[Override], subject: Subject) -> tuple[int, ...]:
+    """Which of the profile's rules hold in an object, by number."""
+    return tuple(at for at, one in enumerate(overrides) if _holds(one, subject))
+
+
+def private_by_path(overrides: Iterable[Override]) -> dict[Path, dict[Key, Override]]:
+    """Rules of private elements, by path; the last one of an element counts."""
+    found: dict[Path, dict[Key, Override]] = {}
+    for one in overrides:
+        if one.creator:
+            found.setdefault(one.path, {})[one.creator, one.group, one.number] = one
+    return found
+
+
+def _holds(override: Override, subject: Subject) -> bool:
     """Whether all conditions hold; an element that is missing has no value that could be of a pattern."""
     for tag, patterns in override.when:
         if tag not in subject.by_tag:

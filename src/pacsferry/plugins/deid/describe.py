@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from . import options as o
 from . import reference
@@ -36,7 +36,7 @@ def sentences(rules: RuleSet) -> Iterator[str]:
     for sentence, when in reference.sentences():
         if not when or when in said:
             yield sentence.format_map(facts)
-    yield from (_own(rules, one) for one in rules.policy.overrides)
+    yield from (own(one, rules.spoils(one)) for one in rules.policy.overrides)
 
 
 def _said(rules: RuleSet) -> set[str]:
@@ -49,15 +49,14 @@ def _said(rules: RuleSet) -> set[str]:
     return said | (set() if policy.has(o.GRAPHICS) else {"graphics=remove"})
 
 
-def _own(rules: RuleSet, override: Override) -> str:
-    """One rule of the profile, with its conditions, and what it costs."""
+def own(override: Override, spoiled: Collection[str]) -> str:
+    """One rule of the profile, with its conditions, and what it costs: "basic" or options that are not claimed."""
     named = {tag: row[1] for tag, row in reference.known().items()}
     parts = [f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {named.get(tag, '')}".rstrip() for tag, _ in override.when]
     when = " and ".join(
         f"{part} is {' or '.join(wanted)}" for part, (_, wanted) in zip(parts, override.when, strict=True)
     )
     where = f"Rule of the profile: {override.text} {_VERBS[override.action]}{f', where {when}' if when else ''}."
-    spoiled = rules.spoils(override)
     if spoiled:
         where += f" This is an exception: {_names_of(spoiled)} cannot be claimed {'there' if when else 'any more'}."
     if override.action == "keep" and any(tag in reference.needles() for tag in override.tags):

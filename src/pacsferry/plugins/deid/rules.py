@@ -15,6 +15,8 @@ from .policy_rules import Override
 #: Grows with every change of the engine that changes what is written.
 ENGINE = 2
 
+#: What DeidentificationMethod says where the profile has rules of its own.
+OWN_RULES = "rules of the site profile"
 TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
 
@@ -375,7 +377,7 @@ def _claims(wanted: Policy, broken: frozenset[str], *, own: bool) -> tuple[tuple
     codes = tuple(sorted(o.CODES[name] for name in claimed))
     said = [f"PS3.15 {reference.EDITION} Basic Profile{', with exceptions' if o.BASIC in broken else ''}, pacsferry"]
     said += [f"option {name}{', with exceptions' if name in broken else ''}" for name in wanted.options]
-    said += ["rules of the site profile"] if own else []
+    said += [OWN_RULES] if own else []
     return codes, "\\".join(said)
 
 
