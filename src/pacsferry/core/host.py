@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -29,3 +30,11 @@ def user_state_folder() -> Path:
     return (
         Path(chosen).expanduser().absolute() if chosen else platformdirs.user_state_path("pacsferry", appauthor=False)
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, a name or an address, is this machine and its traffic never leaves it. Asks no name service."""
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"

@@ -110,6 +110,14 @@ REASONS: dict[str, Reason] = {
     "refused-association": _again(
         "the archive rejected the association", "check host, port and both AE titles; then run `pacsferry resume`"
     ),
+    "tls": Reason(
+        means="no TLS connection to the archive could be agreed on",
+        advice="check archive.dimse.tls, and the certificates of both sides",
+    ),
+    "user-identity": Reason(
+        means="the archive did not accept our user identity, or did not say that it did",
+        advice="check archive.dimse.user_identity; for an archive that accepts and never answers set confirm = false",
+    ),
     "aborted": _again("the connection was aborted in the middle"),
     "unreachable": _again(
         "the archive could not be reached", "check host, port and network; then run `pacsferry resume`"

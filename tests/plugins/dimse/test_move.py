@@ -173,18 +173,26 @@ def test_dcmqrscp_does_not_know_the_destination(dcmqrscp: Dcmqrscp, opened: Any)
 
 
 @pytest.mark.peers
-def test_an_archive_that_calls_itself_otherwise_is_refused_with_advice(orthanc: Orthanc, opened: Any) -> None:
+def test_an_archive_may_store_from_another_title_than_it_is_queried_at(orthanc: Orthanc, opened: Any) -> None:
+    study, port, sink = make_study(), free_port(), CollectingSink()
+    orthanc.upload(study.instances)
+    orthanc.register("PACSFERRY", port)
+    opened(orthanc.dicom_port, "ALIAS", receiver_port=port).fetch(all_of(study), sink)
+    assert set(sink.data) == set(study.uids)
+
+
+@pytest.mark.peers
+def test_an_archive_that_calls_itself_otherwise_than_the_list_says_is_refused_with_advice(
+    orthanc: Orthanc, opened: Any
+) -> None:
     study, port = make_study(), free_port()
     orthanc.upload(study.instances)
     orthanc.register("PACSFERRY", port)
+    strict = opened(orthanc.dicom_port, orthanc.aet, receiver_port=port, receiver={"calling_ae_titles": ["SOMEBODY"]})
     with pytest.raises(TransferError) as caught:
-        opened(orthanc.dicom_port, "ALIAS", receiver_port=port).fetch(all_of(study), CollectingSink())
-    assert "calling_ae_titles" in (caught.value.hint or "")
+        strict.fetch(all_of(study), CollectingSink())
+    assert "archive.dimse.receiver.calling_ae_titles" in (caught.value.hint or "")
     assert "'ORTHANC'" in (caught.value.hint or "")
-    sink = CollectingSink()
-    allowed = opened(orthanc.dicom_port, "ALIAS", receiver_port=port, settings={"calling_ae_titles": ["ORTHANC"]})
-    allowed.fetch(all_of(study), sink)
-    assert set(sink.data) == set(study.uids)
 
 
 @pytest.fixture
@@ -363,7 +371,7 @@ def test_a_wrong_called_title_is_refused(waiting: Any) -> None:
 
 def test_a_wrong_calling_title_is_refused(waiting: Any) -> None:
     study, sink, port, start = waiting
-    start()
+    start(receiver={"calling_ae_titles": ["SCRIPTED", "OTHER"]})
     with pytest.raises(ConnectionError, match="rejected"):
         send(port, study.instances, calling="STRANGER")
     assert not sink.data
@@ -378,9 +386,10 @@ def test_an_address_that_is_not_on_the_list_is_refused(waiting: Any) -> None:
     assert not sink.data
 
 
-def test_any_calling_title_can_be_allowed(waiting: Any) -> None:
+@pytest.mark.parametrize("receiver", [{}, {"calling_ae_titles": ["*"]}])
+def test_any_calling_title_is_taken_unless_some_are_named(waiting: Any, receiver: Any) -> None:
     study, sink, port, start = waiting
-    start(settings={"calling_ae_titles": ["*"]})
+    start(receiver=receiver)
     send(port, study.instances, calling="STRANGER")
     assert set(sink.data) == set(study.uids)
 

@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from pynetdicom.presentation import PresentationContext
 from pacsferry.core.archive import Archive, Receiver
 from pacsferry.core.encoding import SYNTAX_ROOT
 
+from . import tls
 from .association import EXPLICIT, IMPLICIT, VERIFICATION
 from .contexts import STANDARD
 
@@ -35,11 +36,30 @@ _CLASSES = frozenset(STANDARD)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+#: What to do about senders that were turned away, the most telling first; ``{…}`` are filled in.
+_HINTS: Mapping[str, str] = {
+    "calling": "it called us as {titles}: if that is right, add it to archive.dimse.receiver.calling_ae_titles",
+    "called": "it called another AE title than archive.dimse.receiver.ae_title ({ae_title})",
+    "plain": "it sent without TLS, and archive.dimse.receiver.tls asks for it: "
+    "have TLS switched on in the archive's entry for us",
+    "tls": 'it sent over TLS, and archive.dimse.receiver.tls.mode is "off"',
+    "no certificate": "it showed no certificate, and archive.dimse.receiver.tls.ca asks for one",
+    "certificate": "its certificate is not one of archive.dimse.receiver.tls.ca (and server_name)",
+    "distrust": "it does not trust our certificate: have the authority of archive.dimse.receiver.tls.cert added there",
+    "handshake": "it could not agree on TLS with our receiver: TLS 1.2 or newer is needed",
+    "full": "more connections came than archive.dimse.receiver.connections (and connections_per_address) take",
+    "address": "somebody connected from an address that archive.dimse.receiver.allow does not name",
+}
+#: How many different titles are remembered.
+_TITLES = 8
+
+
 @dataclass(eq=False, kw_only=True)
 class Tenant:
-    """One archive's right to send here: from which addresses, to which title of ours, calling itself what.
+    """One archive's right to send here: from which addresses, to which title of ours, calling itself what, over TLS.
 
-    ``refused`` collects why connections were turned away ("address", "called", or the calling title).
+    No ``calling`` title means any: many archives store from another one than they are queried at, and a title proves
+    nothing. ``refused`` collects why connections were turned away: keys of ``_HINTS``, ``titles`` who they said to be.
     """
 
     ae_title: str
@@ -48,7 +68,10 @@ class Tenant:
     stall: float
     patience: float
     connections: int
+    connections_per_address: int = 16
+    secured: tls.Server | None = None
     refused: set[str] = field(default_factory=set)
+    titles: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def knows(self, address: str) -> bool:
@@ -66,42 +89,38 @@ class Tenant:
         if called != self.ae_title.strip():
             self.note("called")
             return False
-        if ANYBODY not in self.calling and calling not in self.calling:
-            self.note(f"calling {calling}")
+        if self.calling and ANYBODY not in self.calling and calling not in self.calling:
+            with self.lock:
+                self.titles |= {calling} if len(self.titles) < _TITLES else set()
+            self.note("calling")
             return False
         return True
 
     def note(self, why: str) -> None:
-        """Remember a refusal, but not more than a few."""
+        """Remember a refusal."""
         with self.lock:
-            if len(self.refused) < 8:
-                self.refused.add(why)
+            self.refused.add(why)
 
     def hint(self) -> str | None:
         """What the person who configures the archive should know of refusals."""
         with self.lock:
-            titles = sorted(why.removeprefix("calling ") for why in self.refused if why.startswith("calling "))
-            if titles:
-                names = ", ".join(repr(title) for title in titles)
-                return f"it called us as {names}: if that is right, add it to calling_ae_titles of the c-move transport"
-            if "called" in self.refused:
-                return f"it called another AE title than archive.dimse.receiver.ae_title ({self.ae_title})"
-            if "address" in self.refused:
-                return "somebody connected from an address that archive.dimse.receiver.allow does not name"
-        return None
+            why = next((one for one in _HINTS if one in self.refused), None)
+            titles = ", ".join(repr(title) for title in sorted(self.titles))
+        return None if why is None else _HINTS[why].format(titles=titles, ae_title=self.ae_title)
 
 
-def tenant_of(archive: Archive, receiver: Receiver, calling: Iterable[str], connections: int) -> Tenant:
-    """The rights that a profile gives: where it says nothing, the archive's own host and AE title."""
+def tenant_of(archive: Archive, receiver: Receiver) -> Tenant:
+    """The rights that a profile gives: where it says nothing, the archive's own host. Raises ``ConfigError``."""
     assert archive.dimse is not None  # noqa: S101 - the caller checked
-    titles = frozenset(title.strip() for title in calling) or frozenset({archive.dimse.ae_title.strip()})
     return Tenant(
         ae_title=receiver.ae_title,
         networks=tuple(_networks(receiver.allow, archive.dimse.host)),
-        calling=titles,
+        calling=frozenset(title.strip() for title in receiver.calling_ae_titles),
         stall=archive.timeouts.stall,
         patience=archive.timeouts.nearline,
-        connections=connections,
+        connections=receiver.connections,
+        connections_per_address=receiver.connections_per_address,
+        secured=tls.server(archive),
     )
 
 

@@ -16,9 +16,12 @@ from pynetdicom.presentation import PresentationContext
 
 from pacsferry.core.archive import Archive, Dimse
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.host import is_loopback
 from pacsferry.core.model import Ping
+from pacsferry.core.warn import warn_once
 
-from . import driving
+from . import driving, tls
+from .identity import Identity
 from .statuses import SUCCESS, failure, trouble
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -45,6 +48,10 @@ ACSE_SECONDS = 30.0
 RELEASE_SECONDS = 3.0
 #: PS3.8 Table 9-21: rejections for which another try with the same titles cannot end otherwise.
 PERMANENT = 1
+
+#: "No reason given", by the service user or by the ACSE provider: all that there is for a wrong identity.
+_NO_REASON = {(1, 1), (2, 1)}
+_SILENT = "check host, port and both AE titles; if it is a TLS port, set archive.dimse.tls"
 
 _REJECTIONS = {
     (1, 3): "it does not know our calling AE title",
@@ -173,6 +180,9 @@ class Caller:
         driving.quiet()
         self.name = name
         self.dimse = dimse_of(archive, name)
+        self._tls = tls.client(archive)
+        self._identity = Identity.of(archive)
+        _warn(self.dimse)
         self.timeouts = archive.timeouts
         self.stall = archive.timeouts.stall
         self.closed = False
@@ -197,6 +207,8 @@ class Caller:
             raise trouble(service, "interrupted", "already closed")
         driving.quiet()
         entity = self._entity()
+        handshake = self._tls.handshake() if self._tls else None
+        secured: Any = {"tls_args": (handshake, self._tls.name)} if self._tls else {}
         try:
             assoc = entity.associate(
                 self.dimse.host,
@@ -204,14 +216,19 @@ class Caller:
                 list(wanted),
                 ae_title=self.dimse.ae_title,
                 max_pdu=driving.MAX_PDU,
-                ext_neg=list(extended),
+                ext_neg=[*extended, *self._identity.items()],
                 evt_handlers=[driving.on_open(self.stall), *handlers],
+                **secured,
             )
         except OSError:
             raise trouble(service, "unreachable", f"cannot find host {self.dimse.host}") from None
         if not assoc.is_established:
-            raise self._refused(service, assoc)
-        return self._remember(Call(caller=self, assoc=assoc, service=service))
+            raise self._refused(service, assoc, handshake)
+        call = Call(caller=self, assoc=assoc, service=service)
+        if not self._identity.confirmed(assoc):
+            call.end()
+            raise trouble(service, "user-identity", f"{self.address} did not confirm our user identity")
+        return self._remember(call)
 
     def _entity(self) -> driving.Entity:
         entity = driving.Entity(ae_title=self.dimse.calling_ae_title)
@@ -233,19 +250,41 @@ class Caller:
         with self._lock:
             self._calls.discard(call)
 
-    def _refused(self, service: str, assoc: Association) -> TransferError:
+    def _refused(self, service: str, assoc: Association, handshake: tls.Handshake | None) -> TransferError:
         line = driving.line_of(assoc)
         driving.hang_up(assoc)
         answer = assoc.acceptor.primitive
+        if handshake is not None and handshake.error is not None:
+            return self._insecure(service, handshake.error)
         if line is None or not line.opened:
             return trouble(service, "unreachable", f"cannot connect to {self.dimse.host}:{self.dimse.port}")
         if assoc.is_rejected:
-            return _rejected(service, self.address, answer)
+            return self._rejected(service, answer)
         if answer is not None and answer.result == 0:
             return trouble(service, "no-context", f"{self.address} offers none of the services asked for")
+        return self._unanswered(service, line)
+
+    def _unanswered(self, service: str, line: driving.Line) -> TransferError:
+        """It is connected, and whatever came was no answer to an association request."""
+        if line.foreign:
+            hint = 'write archive.dimse.tls = { mode = "required", ca = … }'
+            return trouble(service, "tls", f"{self.address} speaks TLS, and archive.dimse.tls is off", hint=hint)
         if line.oversized:
             return trouble(service, "bad-answer", f"what listens at {self.address} does not speak DICOM")
-        return trouble(service, "aborted", f"{self.address} did not answer the association request")
+        return trouble(service, "aborted", f"{self.address} did not answer the association request", hint=_SILENT)
+
+    def _insecure(self, service: str, err: OSError) -> TransferError:
+        why, hint, retryable = tls.explained(err)
+        return trouble(service, "tls", f"no TLS with {self.address}: {why}", retryable=retryable, hint=hint)
+
+    def _rejected(self, service: str, answer: Any) -> TransferError:
+        """PS3.8 9.3.4: source and reason of a rejection. For an identity there is no reason of its own."""
+        result, source, diagnostic = (getattr(answer, name, 0) for name in ("result", "result_source", "diagnostic"))
+        text, code = f"{self.address} rejected the association", "refused-association"
+        if self._identity.shown and (source, diagnostic) in _NO_REASON:
+            return trouble(service, "user-identity", f"{text} without a reason; it may not accept our user identity")
+        why = _REJECTIONS.get((source, diagnostic), f"source {source}, reason {diagnostic}")
+        return trouble(service, code, f"{text}: {why}", retryable=result != PERMANENT)
 
     @contextlib.contextmanager
     def call(self, service: str, wanted: Sequence[PresentationContext], **more: Any) -> Iterator[Call]:
@@ -278,10 +317,9 @@ class Caller:
             driving.hang_up(call.assoc)
 
 
-def _rejected(service: str, address: str, answer: Any) -> TransferError:
-    """PS3.8 9.3.4: source and reason of a rejection."""
-    result, source, diagnostic = (getattr(answer, name, 0) for name in ("result", "result_source", "diagnostic"))
-    why = _REJECTIONS.get((source, diagnostic), f"source {source}, reason {diagnostic}")
-    return trouble(
-        service, "refused-association", f"{address} rejected the association: {why}", retryable=result != PERMANENT
-    )
+def _warn(dimse: Dimse) -> None:
+    """Names, dates and images travel readable for everybody on the way, and nobody proves who he is."""
+    if not dimse.tls.required and not is_loopback(dimse.host):
+        warn_once(
+            f"TLS is off towards {dimse.host}:{dimse.port}: patients' data travel unencrypted (archive.dimse.tls)"
+        )

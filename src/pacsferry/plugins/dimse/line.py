@@ -16,6 +16,7 @@ from pynetdicom.transport import AssociationSocket
 
 from .commands import CutError
 from .exchange import MAX_PDU, SLACK, Store
+from .tls import RECORD_STARTS
 
 #: Longest PDU before an association is established: 128 contexts with all their syntaxes need some 200 kB.
 MAX_NEGOTIATION = 1 << 20
@@ -29,7 +30,8 @@ class Line(AssociationSocket):
 
     ``touched`` is the monotonic time of the last byte in either direction, ``moved`` that of the last one that was no
     mere "still at it" (pending). ``opened`` says that TCP connected, ``midway`` that an object is under way, ``store``
-    takes objects. ``owner`` is whatever the receiver knows of the connection.
+    takes objects. ``owner`` is whatever the receiver knows of the connection. ``heard`` counts the bytes that came,
+    ``foreign`` says that they were TLS where we speak plainly.
 
     Once an association is established, ``need``, ``skip`` and ``take`` read ahead; ``recv`` gives what they left.
     """
@@ -40,6 +42,8 @@ class Line(AssociationSocket):
     timed_out: bool
     oversized: bool
     midway: bool
+    foreign: bool
+    heard: int
     store: Store | None
     owner: Any
     _ahead: memoryview
@@ -52,7 +56,8 @@ class Line(AssociationSocket):
         wire.__class__ = cls
         line = cast("Line", wire)
         line.touched = line.moved = time.monotonic()
-        line.opened = line.timed_out = line.oversized = line.midway = False
+        line.opened = line.timed_out = line.oversized = line.midway = line.foreign = False
+        line.heard = 0
         line.store = line.owner = None
         line.forget()
         return line
@@ -69,10 +74,28 @@ class Line(AssociationSocket):
         if self.socket is None or not self._is_connected:
             return False
         try:
-            return readable(self.socket)
+            return readable(self.socket) and (not isinstance(self.socket, ssl.SSLSocket) or self._decrypts(self.socket))
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
             return False
+
+    def _decrypts(self, sock: ssl.SSLSocket) -> bool:
+        """Whether there is data: a session ticket makes a descriptor readable too, and reading would wait."""
+        if not self._ahead:
+            self._ahead = memoryview(bytearray(BUFFER))
+        limit = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            count = sock.recv_into(self._ahead)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True  # whoever reads finds out
+        finally:
+            sock.settimeout(limit)
+        self._start, self._end = 0, count
+        self._noted(count)
+        return True
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Exactly ``nr_bytes``, or fewer at the end of the stream. Raises OSError for a PDU longer than agreed."""
@@ -84,7 +107,10 @@ class Line(AssociationSocket):
         self._start += len(buffer)
         left = bytearray(nr_bytes - len(buffer))
         got = self.fill(memoryview(left))
-        return buffer + left[:got]
+        buffer += left[:got]
+        if buffer[:2] in RECORD_STARTS and not self.assoc.is_established:
+            self.foreign = not isinstance(self.socket, ssl.SSLSocket)
+        return buffer
 
     # --- an established association: reading ahead
 
@@ -124,7 +150,11 @@ class Line(AssociationSocket):
         if not count:
             raise CutError
         self._end += count
+        self._noted(count)
+
+    def _noted(self, count: int) -> None:
         self.touched = time.monotonic()
+        self.heard += count
 
     def fill(self, view: memoryview) -> int:
         """Read until ``view`` is full or the stream ends; how many bytes came."""
@@ -137,7 +167,7 @@ class Line(AssociationSocket):
                 if not count:
                     break
                 got += count
-                self.touched = time.monotonic()
+                self._noted(count)
         except TimeoutError:
             self.timed_out = True
             raise
@@ -178,7 +208,8 @@ def hang_up(assoc: Association) -> None:
     sock = getattr(assoc.dul.socket, "socket", None)
     if sock is not None:
         with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+            # Not ``sock.shutdown``: of a TLS socket that forgets the keys, and what is read then is still encrypted.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def on_open(stall: float) -> tuple[Any, Callable[[Any], None]]:

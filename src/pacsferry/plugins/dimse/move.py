@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
-from pacsferry.core.ports import Sink
+from pacsferry.core.ports import Finding, Sink
 
 from .admission import Tenant, tenant_of
 from .association import MODELS, Call, Caller, contexts
@@ -36,6 +37,7 @@ class CMove:
         self._archive, self._settings = archive, settings
         self._receiver: Receiver | None = None
         self._tenant: Tenant | None = None
+        self._trial: CMove | None = None
         self._lock = threading.Lock()
 
     @property
@@ -67,12 +69,15 @@ class CMove:
             if self._caller.closed:
                 raise trouble("C-MOVE", "interrupted", "already closed")
             if self._receiver is None or self._tenant is None:
-                settings = self._settings
                 # Here and not before: it asks the name service for the archive's addresses.
-                tenant = tenant_of(self._archive, self._own, settings.calling_ae_titles, settings.connections)
+                tenant = self.rights()
                 self._receiver = RECEIVERS.join(self._own.host, self._own.port, tenant)
                 self._tenant = tenant
             return self._receiver, self._tenant
+
+    def rights(self) -> Tenant:
+        """Who may send to us while we listen."""
+        return tenant_of(self._archive, self._own)
 
     def _ask(self, receiver: Receiver, lease: Lease) -> Outcome:
         with self._caller.call("C-MOVE", contexts(self._model)) as call:
@@ -108,9 +113,21 @@ class CMove:
         """C-ECHO. Raises ``TransferError``."""
         return self._caller.ping()
 
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:
+        """See ``ports.Prober``: C-MOVE back to us, and who came."""
+        from .probe_move import Trial, probe
+
+        self._trial = trial = Trial(self._archive, self._settings)
+        try:
+            yield from probe(self._archive, self._settings, samples, trial)
+        finally:
+            trial.close()
+
     def close(self) -> None:
         """End every association, then stop listening."""
         self._caller.close()
+        if self._trial is not None:
+            self._trial.close()
         with self._lock:
             receiver, self._receiver = self._receiver, None
         if receiver is not None and self._tenant is not None:

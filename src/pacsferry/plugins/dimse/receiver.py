@@ -19,14 +19,13 @@ from pacsferry.core.model import Buffer, Framing, Wanted
 from pacsferry.core.peek import LIMIT, peek
 from pacsferry.core.ports import Sink
 
-from . import driving
+from . import driving, tls
 from .admission import Tenant, settle, verification
 from .commands import StoreRequest
+from .door import GREETING_SECONDS, Door, Guest, Handler, midway
 from .statuses import STORE_REFUSED
 from .storing import Intake
 
-#: A peer that connects and says nothing is dropped after so long.
-GREETING_SECONDS = 15.0
 #: So much of an object usually shows its study; more is kept back only where it does not.
 LOOK = 8_192
 #: On closing, an object that is under way gets this long to arrive.
@@ -58,6 +57,7 @@ class _Peer:
     """What is known of one connection: who may be on it, and what it delivered last."""
 
     tenants: tuple[Tenant, ...]
+    guest: Guest | None = None
     lease: Lease | None = None
 
 
@@ -70,10 +70,15 @@ class Receiver:
         self._tenants: list[Tenant] = []
         self._leases: list[Lease] = []
         self._changed = threading.Condition()
-        self._server: driving.Server | None = None
+        self._server: Door | None = None
 
     def start(self, tenant: Tenant) -> None:
         """Let an archive in, and listen. Raises ``BusyError`` or ``ConfigError``."""
+        if any(other.secured != tenant.secured for other in self._tenants):
+            raise ConfigError(
+                f"archive.dimse.receiver.tls: another archive uses {self.address[0]}:{self.address[1]} with other TLS",
+                hint="give each archive a receiver of its own, or both the same tls table",
+            )
         self._tenants.append(tenant)
         try:
             if self._server is None:
@@ -82,7 +87,7 @@ class Receiver:
             self._tenants.remove(tenant)
             raise
 
-    def _listen(self, tenant: Tenant) -> driving.Server:
+    def _listen(self, tenant: Tenant) -> Door:
         entity = driving.Entity(ae_title=tenant.ae_title)
         entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = GREETING_SECONDS, None, None
         entity.maximum_pdu_size = driving.MAX_PDU
@@ -98,13 +103,13 @@ class Receiver:
                 tenant.ae_title,
                 verification(),
                 evt_handlers=cast("Any", handlers),
-                server_class=driving.Server,
-                request_handler=driving.Handler,
+                server_class=Door,
+                request_handler=Handler,
             )
         except OSError as err:
             raise _cannot_listen(self.address, err) from None
-        assert isinstance(server, driving.Server)  # noqa: S101 - pynetdicom types it by its base
-        server.admit = self._admit
+        assert isinstance(server, Door)  # noqa: S101 - pynetdicom types it by its base
+        server.open(self)
         threading.Thread(target=server.serve_forever, args=(0.1,), name="pacsferry-receiver", daemon=True).start()
         return server
 
@@ -116,10 +121,10 @@ class Receiver:
         server, self._server = self._server, None
         server.stop()
         end = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < end and any(_midway(assoc) for assoc in server.active_associations):
+        while time.monotonic() < end and any(midway(guest) for guest in server.guests):
             time.sleep(0.05)
-        for assoc in server.active_associations:
-            driving.hang_up(assoc)
+        for guest in server.guests:
+            guest.leave()
         return True
 
     @contextlib.contextmanager
@@ -147,21 +152,33 @@ class Receiver:
         if lease.busy:
             return time.monotonic()
         server = self._server
-        lines = [driving.line_of(assoc) for assoc in server.active_associations] if server else []
+        lines = [guest.line for guest in server.guests] if server else []
         heard = [line.touched for line in lines if line and isinstance(line.owner, _Peer) and _mine(line.owner, lease)]
         return max([lease.touched, *heard])
 
-    def _admit(self, address: str) -> bool:
-        """Before a byte is read: the address list, and how many connections there are."""
-        welcome = [tenant for tenant in self._tenants if tenant.knows(address)]
-        server = self._server
+    # --- what the door asks
+
+    @property
+    def secured(self) -> tls.Server | None:
+        """The TLS that all who use it agree on."""
+        tenants = list(self._tenants)
+        return tenants[0].secured if tenants else None
+
+    def welcome(self, address: str) -> list[Tenant]:
+        """For whom somebody from that address may come."""
+        tenants = list(self._tenants)
+        welcome = [tenant for tenant in tenants if tenant.knows(address)]
         if not welcome:
-            for tenant in self._tenants:
+            for tenant in tenants:
                 tenant.note("address")
-        if not welcome or server is None:
-            return False
-        _sweep(server)
-        return len(server.active_associations) < max(tenant.connections for tenant in welcome)
+        return welcome
+
+    def hosts(self, guest: Guest) -> tuple[Tenant, ...]:
+        """For whom a connection is there."""
+        line = guest.line
+        return line.owner.tenants if line is not None and isinstance(line.owner, _Peer) else ()
+
+    # --- associations and objects
 
     def _requested(self, event: Any) -> None:
         """Before an association is answered: AE titles, then contexts."""
@@ -177,7 +194,7 @@ class Receiver:
             assoc.is_rejected = True
             assoc.kill()
             return
-        line.owner = _Peer(tenants=tenants)
+        line.owner = _Peer(tenants=tenants, guest=self._server.guest_of(assoc) if self._server else None)
         if line.socket is not None:
             line.socket.settimeout(max(tenant.stall for tenant in tenants))
         settle(assoc)
@@ -194,7 +211,10 @@ class Receiver:
             return STORE_REFUSED
         peer.lease = lease
         try:
-            return lease.intake.store(request, content)
+            status = lease.intake.store(request, content)
+            if peer.guest is not None:
+                peer.guest.delivered()
+            return status
         finally:
             with self._changed:
                 lease.busy -= 1
@@ -241,24 +261,6 @@ def _peeked(request: StoreRequest, head: bytes) -> str:
 def _mine(peer: _Peer, lease: Lease) -> bool:
     """Whether what is under way on a connection may be for the lease."""
     return lease.tenant in peer.tenants and peer.lease in (None, lease)
-
-
-def _midway(assoc: Association) -> bool:
-    """Whether an object is under way on it."""
-    line = driving.line_of(assoc)
-    return bool(assoc.is_established and line is not None and (line.midway or assoc.dimse.message is not None))
-
-
-def _sweep(server: driving.Server) -> None:
-    """End connections of peers that are gone: silent in the middle of an object, or for half an hour between two."""
-    now = time.monotonic()
-    for assoc in server.active_associations:
-        line = driving.line_of(assoc)
-        if line is None or not isinstance(line.owner, _Peer):
-            continue
-        limit = max(t.stall if _midway(assoc) else t.patience for t in line.owner.tenants)
-        if now - line.touched > limit:
-            driving.hang_up(assoc)
 
 
 def _cannot_listen(address: tuple[str, int], err: OSError) -> BusyError | ConfigError:

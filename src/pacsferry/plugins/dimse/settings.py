@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from pacsferry.core.archive import AeTitle, Strict
+from pacsferry.core.archive import Strict
 
 Model = Literal["study", "patient"]
 
@@ -30,10 +30,3 @@ class MoveSettings(Strict):
     """Of a ``[[transport]]`` with ``use = "c-move"``."""
 
     model: Model = Field(default="study", description="information model of the requests (PS3.4 C.6)")
-    calling_ae_titles: tuple[AeTitle | Literal["*"], ...] = Field(
-        default=(),
-        description="AE titles that the archive may send from; none named: the archive's own; `*`: any",
-    )
-    connections: Annotated[int, Field(ge=1, le=512)] = Field(
-        default=32, description="how many connections the receiver takes at once; more are closed unread"
-    )

@@ -64,8 +64,10 @@ def failure(service: str, status: int, hint: str | None = None) -> TransferError
     )
 
 
-def trouble(service: str, code: str, text: str, *, retryable: bool | None = None) -> TransferError:
+def trouble(
+    service: str, code: str, text: str, *, retryable: bool | None = None, hint: str | None = None
+) -> TransferError:
     """The error for what never came to a status."""
     why = reason(code)
     again = why.retryable if retryable is None else retryable
-    return TransferError(f"{service}: {text}", code=code, retryable=again, hint=why.advice)
+    return TransferError(f"{service}: {text}", code=code, retryable=again, hint=hint or why.advice)
