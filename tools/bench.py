@@ -119,7 +119,12 @@ private = "{self.folder}/private"
         for name in ("research", "private", "state"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         words = ["load", f"p{self._runs}", ACCESSION, "--site", str(self.site(transport)), "--events"]
-        env = {"PACSFERRY_STATE": str(self.folder / "state")}
+        # Compiled once, as an installer does it, whatever this process was told about its own.
+        env = {
+            "PACSFERRY_STATE": str(self.folder / "state"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.folder / "compiled"),
+        }
         done = bench_watch.run([*PROGRAM, *words], cwd=self.folder, env=env, look=look)
         stored = sum(1 for _ in (self.folder / "research").rglob("*.dcm"))
         if done.code or stored != self.count:

@@ -45,3 +45,43 @@ def test_a_load_loads_no_database_driver_it_does_not_use():
         "assert not odd, odd"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+LATER = """
+import sys, threading
+from pacsferry.core import startup
+startup.begin()
+sys.modules["pylibjpeg"] = None  # where it is installed, it looks at numpy as soon as pydicom finds it
+import numpy as np
+import pydicom
+from pydicom.data import get_testdata_file
+assert not any(name.startswith(("numpy.", "requests.")) for name in sys.modules)
+pictures = []
+def look():
+    pictures.append(pydicom.dcmread(get_testdata_file("CT_small.dcm")).pixel_array)
+threads = [threading.Thread(target=look) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert [one.shape for one in pictures] == [(128, 128)] * 4
+assert isinstance(pictures[0], np.ndarray) and np.__version__ == sys.modules["numpy"].__version__ and "array" in dir(np)
+import numpy.linalg
+from numpy import array
+assert numpy.linalg.norm(array([3, 4])) == 5
+"""
+
+
+def test_what_only_pixels_need_is_loaded_when_pixels_are_looked_at():
+    subprocess.run([sys.executable, "-W", "error", "-c", LATER], check=True)
+
+
+def test_a_submodule_can_come_first():
+    code = "from pacsferry.core import startup; startup.begin(); import numpy.linalg; assert numpy.linalg.norm([3, 4]) == 5"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_not_installed_stays_so():
+    code = (
+        "from pacsferry.core import startup; startup.later('no_such_module_at_all')\n"
+        "try:\n    import no_such_module_at_all\nexcept ImportError:\n    pass\nelse:\n    raise SystemExit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

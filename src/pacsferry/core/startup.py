@@ -1,12 +1,24 @@
-"""Lets a command start and end faster by looking for garbage seldom meanwhile; a library's user is left alone."""
+"""Lets a process of ours start and end faster: garbage is looked for seldom meanwhile, heavy libraries load when used.
+
+A program that uses us as a library is left alone: nothing here happens unless ``begin`` is called.
+"""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import importlib
+import importlib.util
+import sys
+import threading
+from types import ModuleType
+from typing import Any
 
 _SELDOM = 50_000
 _usual: list[int] = []
+
+#: What pydicom imports for pixels and for its sample files, which hardly any run looks at: two thirds of its time.
+LATER = ("numpy", "requests")
 
 
 def begin() -> None:
@@ -15,14 +27,48 @@ def begin() -> None:
         _usual.extend(gc.get_threshold())
         gc.set_threshold(_SELDOM, *_usual[1:])
         atexit.register(gc.freeze)  # the interpreter would look through everything once more before it ends
+        later(*LATER)
 
 
-def over(*, seldom: bool = False) -> None:
-    """Called when work begins: what is there stays, and what comes is looked at as usual. Only after ``begin``.
-
-    ``seldom``: what comes makes hardly any garbage that only looking for it finds.
-    """
+def over() -> None:
+    """Called when work begins: what is there stays, and what comes is looked at as usual. Only after ``begin``."""
     if _usual:
         gc.freeze()
-        gc.set_threshold(_SELDOM if seldom else _usual[0], *_usual[1:])
+        gc.set_threshold(*_usual)
         _usual.clear()
+
+
+def later(*names: str) -> None:
+    """Let ``import`` of these installed modules give a stand-in that loads the module on its first use."""
+    for name in names:
+        if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
+            sys.modules[name] = _Later(name, spec)
+
+
+class _Later(ModuleType):
+    """Stands for a module; whoever imported it meanwhile keeps this and is served all the same."""
+
+    def __init__(self, name: str, spec: Any) -> None:
+        super().__init__(name)
+        self.__spec__ = spec
+        self.__file__ = spec.origin  # whoever looks through all modules for it need not load it
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_real(self), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(_real(self))
+
+
+_loading = threading.RLock()
+_loaded: dict[str, ModuleType] = {}
+
+
+def _real(module: _Later) -> ModuleType:
+    name = module.__name__
+    if name not in _loaded:
+        with _loading:
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+            _loaded[name] = importlib.import_module(name)
+    return _loaded[name]
