@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final
 
 from pydicom import dcmread
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -15,6 +16,7 @@ from pacsferry.core.model import Requested
 from pacsferry.core.ports import Misbehaviour
 from pacsferry.testing.samples import part10, uid
 
+from .answers import CLIMBING
 from .faults import Spoiled
 from .holdings import Stored, store
 
@@ -118,21 +120,26 @@ def _wrong_uid(stored: Stored) -> Stored:
     return _copy(stored, bytes(stored.data[: stored.start]) + bytes(changed.data[changed.start :]))
 
 
+def _climbing(stored: Stored) -> Stored:
+    """A SOP Instance UID that climbs out of a folder, wherever the protocol or the object says one."""
+    ds = dcmread(BytesIO(stored.data))
+    for holder, keyword in ((ds, "SOPInstanceUID"), (ds.file_meta, "MediaStorageSOPInstanceUID")):
+        holder[keyword]._value = UID(CLIMBING, validation_mode=IGNORE)  # noqa: SLF001 - the setter would check it
+    data = part10(ds)
+    start = 144 + int.from_bytes(data[140:144], "little")
+    return replace(stored, data=memoryview(data), start=start, instance=CLIMBING)
+
+
 def _truncated(stored: Stored) -> Stored:
     return _copy(stored, bytes(stored.data[: stored.start + (len(stored.data) - stored.start) // 2]))
 
 
 def _copy(stored: Stored, data: bytes) -> Stored:
-    return Stored(
-        header=stored.header,
-        data=memoryview(data),
-        start=stored.start,
-        study=stored.study,
-        series=stored.series,
-        instance=stored.instance,
-        sop_class=stored.sop_class,
-        transfer_syntax=stored.transfer_syntax,
-    )
+    return replace(stored, data=memoryview(data))
 
 
-_CHANGES: Final[Mapping[str, Callable[[Stored], Stored]]] = {"wrong-uid": _wrong_uid, "truncated-object": _truncated}
+_CHANGES: Final[Mapping[str, Callable[[Stored], Stored]]] = {
+    "wrong-uid": _wrong_uid,
+    "traversal": _climbing,
+    "truncated-object": _truncated,
+}

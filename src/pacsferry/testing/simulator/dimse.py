@@ -8,46 +8,34 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom import AE, evt
-from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
-from pynetdicom.dsutils import decode, encode
-from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
+from pynetdicom.dsutils import decode
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import ThreadedAssociationServer
 
 from pacsferry.core.redact import quiet
 
-from .answers import spoilt_answers
+from .delivery import Lanes, no_delay
 from .faults import Faults
+from .finding import Finding, question
 from .holdings import LEVELS, Holdings
 from .journal import Asked, Journal
 from .matching import values
+from .negotiation import MODELS, VERIFICATION, contexts
 from .relay import Relay
-from .retrieve import Courier, Refusal, Trip, no_delay
-
-VERIFICATION: Final = "1.2.840.10008.1.1"
-_MODELS: Final[Mapping[str, tuple[str, str]]] = {
-    "1.2.840.10008.5.1.4.1.2.1.1": ("c-find", "PATIENT"),
-    "1.2.840.10008.5.1.4.1.2.1.2": ("c-move", "PATIENT"),
-    "1.2.840.10008.5.1.4.1.2.1.3": ("c-get", "PATIENT"),
-    "1.2.840.10008.5.1.4.1.2.2.1": ("c-find", "STUDY"),
-    "1.2.840.10008.5.1.4.1.2.2.2": ("c-move", "STUDY"),
-    "1.2.840.10008.5.1.4.1.2.2.3": ("c-get", "STUDY"),
-}
-_QUERY_SYNTAXES: Final[list[str | UID]] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-_NOT_KEYS: Final = ("QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "TimezoneOffsetFromUTC")
-
-SUCCESS, PENDING, CANCELLED, MISMATCH, UNABLE = 0x0000, 0xFF00, 0xFE00, 0xA900, 0xC000
+from .responses import FAILED, MISMATCH, SUCCESS, respond, response
+from .retrieve import Courier, Trip
 
 
 class DimseServer:
@@ -61,13 +49,22 @@ class DimseServer:
         self.destinations: dict[str, tuple[str, int]] = {}
         self._late: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._moving: list[str] = []
         self._stopping = threading.Event()
         self._ae = AE(ae_title=ae_title)
         self._ae.maximum_associations = 100
         self._ae.acse_timeout, self._ae.dimse_timeout, self._ae.network_timeout = 15, 120, None
         self._ae.supported_contexts = [build_context(VERIFICATION)]
-        server = self._listen(host)
-        self._relay = Relay((host, server.server_address[1]), host=host, port=port)
+        self._lanes = Lanes(self._ae)
+        self._server = self._listen()
+        try:
+            self._relay = Relay(
+                ("127.0.0.1", self._server.server_address[1]), host=host, port=port, tls=self._wants_tls
+            )
+        except OSError:
+            self._ae.shutdown()
+            raise
         self.port = self._relay.port
         self._serve: Mapping[type, Callable[..., None]] = {
             C_ECHO: self._echo,
@@ -77,18 +74,24 @@ class DimseServer:
             C_STORE: self._store,
         }
 
-    def _listen(self, host: str) -> Any:
+    def _listen(self) -> Any:
         """``AE.start_server`` with a shorter poll: its half a second would be spent at every ``close``."""
         handlers: list[Any] = [(evt.EVT_REQUESTED, self._requested)]
-        server: Any = self._ae.make_server((host, 0), evt_handlers=handlers, server_class=ThreadedAssociationServer)
+        server: Any = self._ae.make_server(
+            ("127.0.0.1", 0), evt_handlers=handlers, server_class=ThreadedAssociationServer
+        )
         self._ae._servers.append(server)  # noqa: SLF001 - as start_server does, so that AE.shutdown finds it
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server
+
+    def _wants_tls(self) -> bool:
+        return self._faults.for_request("associate").take("tls-expected") is not None
 
     def close(self) -> None:
         """Stop; associations under way are aborted."""
         self._stopping.set()
         self._relay.close()
+        self._lanes.close()
         self._ae.shutdown()
         for thread in self._late:
             thread.join(timeout=5)
@@ -103,38 +106,18 @@ class DimseServer:
         self._sockets = [one for one in self._sockets if one.fileno() >= 0] + [no_delay(assoc)]
         asked = self._journal.add(Asked(verb="associate", peer=str(assoc.requestor.primitive.calling_ae_title)))
         spoiled = self._faults.for_request("associate")
-        if spoiled.take("reject"):
-            asked.status = 1
-            assoc.acse.send_reject(0x01, 0x01, 0x01)
+        limit = spoiled.take("limit-associations")
+        full = limit and len(self._server.active_associations) > limit["limit"]
+        asked.status = 1 if spoiled.take("reject") or full else 0
+        self._journal.answered()
+        if asked.status:
+            assoc.acse.send_reject(*((0x02, 0x03, 0x02) if full else (0x01, 0x01, 0x01)))  # PS3.8 9.3.4
             assoc.kill()
             return
-        assoc.acceptor.supported_contexts = self._contexts(assoc, storage=not spoiled.take("no-storage"))
+        assoc.acceptor.supported_contexts = contexts(assoc, self._holdings, spoiled)
         assoc._serve_request = partial(self._dispatch, assoc)  # noqa: SLF001 - see the module's docstring
-
-    def _contexts(self, assoc: Any, *, storage: bool) -> list[PresentationContext]:
-        queries = [build_context(uid, _QUERY_SYNTAXES) for uid in _MODELS]
-        if not storage:
-            return [build_context(VERIFICATION), *queries]
-        gets = {str(uid) for uid, item in assoc.requestor.role_selection.items() if item.scp_role}
-        return [build_context(VERIFICATION), *queries, *self._sending(gets), *self._receiving(gets)]
-
-    def _sending(self, classes: set[str]) -> Iterable[PresentationContext]:
-        """For C-GET: each class in the syntaxes that its objects can be had in (no transcoding)."""
-        offered: dict[str, dict[str, None]] = {}
-        for one in self._holdings.all():
-            if one.sop_class in classes:
-                offered.setdefault(one.sop_class, {}).update(dict.fromkeys(one.syntaxes()))
-        for sop_class, syntaxes in offered.items():
-            context = build_context(sop_class, list(syntaxes))
-            context.scu_role = context.scp_role = True
-            yield context
-
-    def _receiving(self, classes: set[str]) -> Iterable[PresentationContext]:
-        """For C-STORE: every storage class in every syntax, private classes where we hold one."""
-        known = {cx.abstract_syntax for cx in AllStoragePresentationContexts} | {
-            one.sop_class for one in self._holdings.all()
-        }
-        return [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in known - classes if uid]
+        if spoiled.take("no-release"):
+            assoc.acse.is_release_requested = lambda: False
 
     def _dispatch(self, assoc: Association, request: Any, context_id: int) -> None:
         """What pynetdicom's ``_serve_request`` does, with our services."""
@@ -152,6 +135,7 @@ class DimseServer:
                 self._journal.errors.append(error)
                 assoc.abort()
         finally:
+            self._journal.answered()
             assoc._is_paused = False  # noqa: SLF001
             assoc.dimse.cancel_req = {}
 
@@ -159,7 +143,7 @@ class DimseServer:
 
     def _echo(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         self._journal.add(Asked(verb="c-echo", peer=_peer(assoc), status=SUCCESS))
-        _respond(assoc, context, request, SUCCESS)
+        respond(assoc, context, request, SUCCESS)
 
     def _store(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         asked = self._journal.add(
@@ -169,73 +153,88 @@ class DimseServer:
             self._holdings.add(_file(request, context))
             asked.status = SUCCESS
         except Exception:
-            asked.status = UNABLE
-        response = _response(C_STORE, request, asked.status)
-        response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
-        assoc.dimse.send_msg(response, int(context.context_id or 0))
+            asked.status = FAILED
+        said = response(C_STORE, request, asked.status)
+        said.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+        assoc.dimse.send_msg(said, int(context.context_id or 0))
 
     def _find(self, assoc: Association, request: Any, context: PresentationContext) -> None:
         identifier = _identifier(request, context)
-        level = str(identifier.get("QueryRetrieveLevel", ""))
-        keys, wants = _split(identifier)
+        asks = question(identifier, str(identifier.get("QueryRetrieveLevel", "")))
         asked = self._journal.add(
-            Asked(verb="c-find", level=level, peer=_peer(assoc), keys=keys, study=keys.get("StudyInstanceUID", ""))
+            Asked(
+                verb="c-find",
+                level=asks.level,
+                peer=_peer(assoc),
+                keys=asks.keys,
+                study=asks.keys.get("StudyInstanceUID", ""),
+                odd=asks.odd,
+            )
         )
-        spoiled = self._faults.for_request("c-find", asked.study, level)
-        if level not in LEVELS or (level == "PATIENT" and _MODELS[str(context.abstract_syntax)][1] == "STUDY"):
-            asked.status = MISMATCH
-            _respond(assoc, context, request, MISMATCH)
-            return
-        answers = spoilt_answers(spoiled, self._holdings.find(level, keys, wants))
-        fails = spoiled.take("find-fails")
-        for answer in answers:
-            if request.MessageID in assoc.dimse.cancel_req or (fails and asked.matches >= fails["after"]):
-                break
-            answer.QueryRetrieveLevel = level
-            answer.RetrieveAETitle = self._ae.ae_title
-            _respond(assoc, context, request, PENDING, answer)
-            asked.matches += 1
-        cancelled = request.MessageID in assoc.dimse.cancel_req
-        asked.status = int(fails["status"]) if fails else CANCELLED if cancelled else SUCCESS
-        _respond(assoc, context, request, asked.status)
+        Finding(
+            assoc=assoc,
+            context=context,
+            request=request,
+            asked=asked,
+            question=asks,
+            spoiled=self._faults.for_request("c-find", asked.study, asks.level),
+            holdings=self._holdings,
+            ae_title=self._ae.ae_title,
+            stopping=self._stopping,
+        ).serve()
 
     def _retrieve(self, assoc: Association, request: Any, context: PresentationContext) -> None:
-        verb, _ = _MODELS[str(context.abstract_syntax)]
+        verb, _ = MODELS[str(context.abstract_syntax)]
         identifier = _identifier(request, context)
         asked = self._journal.add(_asked_for(verb, identifier, _peer(assoc)))
         spoiled = self._faults.for_request(verb, asked.study, asked.level)
+        whole = bool(spoiled.take("whole-study") and asked.study)
         batch = self._holdings.select(
-            patient="\\".join(values(identifier, "PatientID")),
+            patient="" if whole else "\\".join(values(identifier, "PatientID")),
             study=asked.study,
-            series=asked.series,
-            instances=asked.instances,
+            series="" if whole else asked.series,
+            instances=() if whole else asked.instances,
         )
-        trip = Trip(
-            assoc=assoc,
-            context_id=int(context.context_id or 0),
-            identifier_syntax=str(context.transfer_syntax[0]),
-            request=request,
-            asked=asked,
-            spoiled=spoiled,
-            batch=batch,
-            others=self._holdings.all(),
-            stopping=self._stopping,
+        grows = spoiled.take("grows")
+        if grows:
+            self._holdings.grow(asked.study, int(grows["by"]))
+        courier = Courier(
+            Trip(
+                assoc=assoc,
+                context=context,
+                request=request,
+                asked=asked,
+                spoiled=spoiled,
+                batch=batch,
+                holdings=self._holdings,
+                stopping=self._stopping,
+            )
         )
-        courier = Courier(trip)
-        if asked.level not in LEVELS or not _keyed(asked, identifier):
-            courier.finish(MISMATCH)
-        elif verb == "c-get":
-            courier.get(self._relay.wire(assoc.requestor.port))
-        else:
-            self._move(courier, str(request.MoveDestination).strip())
+        crowd = spoiled.take("one-at-a-time")
+        with self._underway(asked.study) as alone:
+            if asked.level not in LEVELS or not _keyed(asked, identifier):
+                courier.finish(MISMATCH)
+            elif crowd and not alone:
+                courier.finish(int(crowd["status"]))
+            elif verb == "c-get":
+                courier.get(self._relay.wire(assoc.requestor.port))
+            else:
+                self._move(courier, str(request.MoveDestination).strip())
+
+    @contextmanager
+    def _underway(self, study: str) -> Iterator[bool]:
+        """Whether no other retrieval of the study is being served."""
+        with self._lock:
+            alone = study not in self._moving
+            self._moving.append(study)
+        try:
+            yield alone
+        finally:
+            with self._lock:
+                self._moving.remove(study)
 
     def _move(self, courier: Courier, destination: str) -> None:
-        address = self.destinations.get(destination)
-        try:
-            late = courier.move(self._ae, destination, address)
-        except Refusal as refusal:
-            courier.finish(refusal.status)
-            return
+        late = courier.move(self._lanes, destination, self.destinations.get(destination))
         if late is not None:
             self._late.append(late)
 
@@ -254,14 +253,8 @@ def _asked_for(verb: str, identifier: Dataset, peer: str) -> Asked:
         series="\\".join(values(identifier, "SeriesInstanceUID")),
         instances=tuple(values(identifier, "SOPInstanceUID")),
         peer=peer,
+        odd=question(identifier, str(identifier.get("QueryRetrieveLevel", ""))).odd,
     )
-
-
-def _split(identifier: Dataset) -> tuple[dict[str, str], list[str]]:
-    """Keys with a value to match, and all keywords to return."""
-    keywords = [one.keyword for one in identifier if one.keyword and one.keyword not in _NOT_KEYS]
-    keys = {keyword: "\\".join(values(identifier, keyword)) for keyword in keywords}
-    return {keyword: value for keyword, value in keys.items() if value}, keywords
 
 
 def _identifier(request: Any, context: PresentationContext) -> Dataset:
@@ -283,21 +276,3 @@ def _file(request: Any, context: PresentationContext) -> bytes:
 
 def _peer(assoc: Association) -> str:
     return str(assoc.requestor.ae_title)
-
-
-def _response(kind: Any, request: Any, status: int) -> Any:
-    response = kind()
-    response.MessageIDBeingRespondedTo = request.MessageID
-    response.AffectedSOPClassUID = request.AffectedSOPClassUID
-    response.Status = status
-    return response
-
-
-def _respond(
-    assoc: Association, context: PresentationContext, request: Any, status: int, answer: Dataset | None = None
-) -> None:
-    response = _response(type(request), request, status)
-    if answer is not None:
-        syntax = context.transfer_syntax[0]
-        response.Identifier = BytesIO(encode(answer, syntax.is_implicit_VR, syntax.is_little_endian) or b"")
-    assoc.dimse.send_msg(response, int(context.context_id or 0))

@@ -133,6 +133,15 @@ class Faults:
         """The view of one request on the orders."""
         return Spoiled(self, verb, study, level)
 
+    def _take_each(self, name: str, verb: str, study: str, level: str) -> list[Fault]:
+        taken: list[Fault] = []
+        with self._lock:
+            for fault, left in self._left:
+                if fault.name == name and left[0] and fault.fits(verb, study, level):
+                    left[0] -= left[0] > 0
+                    taken.append(fault)
+        return taken
+
     def _take(self, name: str, verb: str, study: str, level: str) -> Fault | None:
         with self._lock:
             for fault, left in self._left:
@@ -148,6 +157,7 @@ class Spoiled:
     def __init__(self, faults: Faults, verb: str, study: str, level: str) -> None:
         self._faults, self._about = faults, (verb, study, level)
         self._taken: dict[str, Fault | None] = {}
+        self._every: dict[str, list[Fault]] = {}
 
     def take(self, name: str) -> Fault | None:
         """The order of that name if it touches this request, which uses it up by one."""
@@ -159,6 +169,12 @@ class Spoiled:
         """The actors of plugins' faults that touch this request; each order is used up by one."""
         names = [fault.name for fault in self._faults.active() if fault.actor]
         return [fault.actor for fault in map(self.take, dict.fromkeys(names)) if fault and fault.actor]
+
+    def each(self, name: str) -> list[Fault]:
+        """Every order of that name that touches this request: there may be one per keyword. Each is used up by one."""
+        if name not in self._every:
+            self._every[name] = self._faults._take_each(name, *self._about)  # noqa: SLF001 - the other half of Faults
+        return self._every[name]
 
     def any_of(self, names: Iterable[str]) -> Fault | None:
         """The first order among ``names`` that touches this request."""

@@ -15,7 +15,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from pacsferry.testing.samples import part10
+from pacsferry.testing.samples import part10, uid
 
 from .matching import matches, values
 
@@ -107,6 +107,8 @@ class Holdings:
     def __init__(self, objects: Iterable[Given] = ()) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, Stored] = {}
+        #: Studies that have been brought from slow storage.
+        self.recalled: set[str] = set()
         for one in objects:
             self.add(one)
 
@@ -124,6 +126,16 @@ class Holdings:
         }
         with self._lock:
             self._objects = {uid: one for uid, one in self._objects.items() if uid not in gone}
+
+    def grow(self, study: str, count: int) -> None:
+        """Let ``count`` more instances of a study appear, like its last one."""
+        for number in range(count):
+            members = self.select(study=study)
+            if members:
+                ds = dcmread(BytesIO(members[-1].data))
+                ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(uid("grown", members[-1].instance))
+                ds.InstanceNumber = len(members) + number + 1
+                self.add(ds)
 
     def all(self) -> list[Stored]:
         """Every object, in the order they came."""

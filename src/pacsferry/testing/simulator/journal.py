@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from pacsferry.core.model import Requested
 
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """One request. ``sent`` fills with SOP Instance UIDs while it is served; ``status`` is that of the answer."""
+    """One request. ``sent`` fills with SOP Instance UIDs while it is served; ``status`` is that of the answer.
+
+    ``odd`` are remarks on how it was asked, by name and without values.
+    """
 
     verb: str
     level: str = ""
@@ -21,13 +26,28 @@ class Asked:
     matches: int = 0
     status: int | None = None
     sent: list[str] = field(default_factory=list, repr=False)
+    odd: tuple[str, ...] = ()
+
+    @property
+    def requested(self) -> Requested:
+        """As plugins see it."""
+        return Requested(
+            verb=self.verb,
+            level=self.level,
+            study=self.study,
+            series=self.series,
+            instances=self.instances,
+            keys=self.keys,
+        )
 
 
 class Journal:
-    """Requests in the order they came. Thread-safe."""
+    """Requests in the order they came. Thread-safe. ``told`` is called with each one that has been answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[Asked], None] | None = None) -> None:
         self._lock = threading.Lock()
+        self._told = told
+        self._mine = threading.local()
         self._asked: list[Asked] = []
         #: What went wrong in the simulator itself; empty unless it has a bug.
         self.errors: list[BaseException] = []
@@ -36,7 +56,19 @@ class Journal:
         """Write a request down."""
         with self._lock:
             self._asked.append(asked)
+        self._open().append(asked)
         return asked
+
+    def answered(self) -> None:
+        """Say that this thread has answered what it added."""
+        for asked in self._open():
+            if self._told is not None:
+                self._told(asked)
+        self._open().clear()
+
+    def _open(self) -> list[Asked]:
+        mine: list[Asked] = self._mine.__dict__.setdefault("asked", [])
+        return mine
 
     def of(self, *verbs: str) -> list[Asked]:
         """The requests with one of ``verbs``; all of them without."""

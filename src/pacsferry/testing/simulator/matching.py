@@ -54,6 +54,15 @@ def _within(value: str, low: str, high: str) -> bool:
     return bool(value) and value >= low and (not high or value <= high or value.startswith(high))
 
 
+_STAR, _MARK = "\ue000", "\ue001"  # a star and a question mark that are nothing but that
+
+
+def literal(value: str) -> str:
+    """``value`` so that its wildcards match only themselves."""
+    return value.replace("*", _STAR).replace("?", _MARK)
+
+
 def _wildcard(text: str, vr: str) -> str:
     escaped = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    escaped = escaped.replace(_STAR, r"\*").replace(_MARK, r"\?")
     return f"(?:{escaped})" + (r"\^*" if vr == "PN" else "")

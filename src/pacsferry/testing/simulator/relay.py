@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 
 _CHUNK = 1 << 16
 
@@ -103,13 +104,33 @@ class Wire:
             self._gone.wait()
 
 
+#: TLS alert, fatal, protocol_version (RFC 8446 6.2): what a TLS server says to somebody who speaks plainly.
+_ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+
+
+def refuse_plain(client: socket.socket) -> None:
+    """Answer the first bytes as a TLS server does, and close."""
+    with contextlib.suppress(OSError), client:
+        client.settimeout(5)
+        client.recv(_CHUNK)
+        client.sendall(_ALERT)
+        client.shutdown(socket.SHUT_WR)
+        client.recv(_CHUNK)
+
+
 class Relay:
     """Listens on a free port of 127.0.0.1 and connects everybody through to ``target``."""
 
     def __init__(
-        self, target: tuple[str, int], *, archive_is_server: bool = True, host: str = "127.0.0.1", port: int = 0
+        self,
+        target: tuple[str, int],
+        *,
+        archive_is_server: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._target, self._archive_is_server = target, archive_is_server
+        self._target, self._archive_is_server, self._tls = target, archive_is_server, tls
         self._listener = socket.create_server((host, port))
         self.host, self.port = host, int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
@@ -147,6 +168,9 @@ class Relay:
             self._connect(client)
 
     def _connect(self, client: socket.socket) -> None:
+        if self._tls():
+            threading.Thread(target=refuse_plain, args=(client,), daemon=True).start()
+            return
         try:
             server = socket.create_connection(self._target, timeout=10)
         except OSError:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
-from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.presentation import PresentationContext
 
-from .cargo import Cargo, Piece, load
+from .cargo import Cargo, Piece, acted, load
+from .delivery import PRIVATE_SYNTAX, Lanes, Unreachable, context_for
 from .faults import Spoiled
-from .holdings import Stored
+from .holdings import Holdings, Stored
 from .journal import Asked
-from .relay import Relay, Wire
-
-SUCCESS, WARNING, PENDING, CANCELLED = 0x0000, 0xB000, 0xFF00, 0xFE00
-UNABLE, UNKNOWN_DESTINATION = 0xA702, 0xA801
+from .relay import Wire
+from .responses import CANCELLED, PENDING, SUCCESS, UNABLE, UNKNOWN_DESTINATION, WARNING, gone, response
 
 #: Faults that refuse a request as a whole, with the status in their parameters.
 _REFUSALS: Final = (
@@ -51,13 +49,12 @@ class Trip:
     """A request and all that is needed to answer it."""
 
     assoc: Association
-    context_id: int
-    identifier_syntax: str
+    context: PresentationContext
     request: Any
     asked: Asked
     spoiled: Spoiled
     batch: Sequence[Stored]
-    others: Sequence[Stored]
+    holdings: Holdings
     stopping: threading.Event
 
 
@@ -107,25 +104,25 @@ class Courier:
         except Refusal as refusal:
             self.finish(refusal.status)
         else:
-            cancelled = self._send_all(self._trip.assoc, wire, cargo, count)
-            self._respond(CANCELLED if cancelled else count.status, count)
+            self._end(self._send_all(self._trip.assoc, wire, cargo, count), count)
 
-    def move(self, ae: AE, destination: str, address: tuple[str, int] | None) -> threading.Thread | None:
+    def move(self, lanes: Lanes, destination: str, address: tuple[str, int] | None) -> threading.Thread | None:
         """C-MOVE: send over an association to ``address``; the thread that goes on after the final response, if any."""
-        cargo, count = self._prepare()
         if address is None:
-            raise Refusal(UNKNOWN_DESTINATION)
-        late = self._trip.spoiled.take("late")
-        if late is None:
-            cancelled = self._deliver(ae, destination, address, cargo, count)
-            self._respond(CANCELLED if cancelled else count.status, count)
+            self.finish(UNKNOWN_DESTINATION)
+            return None
+        try:
+            cargo, count = self._prepare()
+            late = self._trip.spoiled.take("late")
+            if late is None:
+                self._end(self._deliver(lanes, destination, address, cargo, count), count)
+                return None
+        except Refusal as refusal:
+            self.finish(refusal.status)
             return None
         self._respond(SUCCESS, Count(remaining=0, completed=len(self._trip.batch)))
-        thread = threading.Thread(
-            target=self._deliver_late,
-            args=(float(late["seconds"]), ae, destination, address, cargo, count),
-            daemon=True,
-        )
+        parcel = (float(late["seconds"]), lanes, destination, address, cargo, count)
+        thread = threading.Thread(target=self._deliver_late, args=parcel, daemon=True)
         thread.start()
         return thread
 
@@ -136,19 +133,26 @@ class Courier:
     # --- what to send ----------------------------------------------------------------------------------------------
 
     def _prepare(self) -> tuple[Cargo, Count]:
-        refused = self._trip.spoiled.any_of(_REFUSALS)
-        if refused:
-            raise Refusal(int(refused["status"]))
-        nothing = self._trip.spoiled.take("nothing")
+        spoiled, actors = self._trip.spoiled, self._trip.spoiled.actors()
+        requested = self._trip.asked.requested
+        refused = spoiled.any_of(_REFUSALS)
+        status = int(refused["status"]) if refused else next(filter(None, (one.refuse(requested) for one in actors)), 0)
+        if status:
+            raise Refusal(status)
+        nothing = spoiled.any_of(("nothing", "offline"))
         if nothing:
-            claimed = len(self._trip.batch) if nothing["claim"] else 0
+            claimed = len(self._trip.batch) if nothing.parameters.get("claim") else 0
             return Cargo(pieces=(), dropped=()), Count(remaining=0, completed=claimed)
-        cargo = load(self._trip.batch, self._trip.spoiled, self._trip.others)
+        recall(spoiled, self._trip.holdings, self._trip.asked.study, self._trip.stopping)
+        cargo = acted(load(self._trip.batch, spoiled, self._trip.holdings.all()), requested, actors)
+        return cargo, self._counted(cargo)
+
+    def _counted(self, cargo: Cargo) -> Count:
         count = Count(remaining=len(self._trip.batch) - len(cargo.dropped))
         drop = self._trip.spoiled.take("drop") if cargo.dropped else None
         if drop and drop["told"]:
             count.failed += [one.instance for one in cargo.dropped]
-        return cargo, count
+        return count
 
     # --- sending ---------------------------------------------------------------------------------------------------
 
@@ -158,24 +162,26 @@ class Courier:
                 self._deliver(*delivery, quiet=True)
 
     def _deliver(
-        self, ae: AE, destination: str, address: tuple[str, int], cargo: Cargo, count: Count, *, quiet: bool = False
+        self,
+        lanes: Lanes,
+        destination: str,
+        address: tuple[str, int],
+        cargo: Cargo,
+        count: Count,
+        *,
+        quiet: bool = False,
     ) -> bool:
         """Open the association to the destination and send; whether that was cancelled."""
         if not cargo.pieces:
             return False
-        relay = Relay(address, archive_is_server=False)
         try:
-            assoc = ae.associate(relay.host, relay.port, _proposals(cargo), ae_title=destination)
-            if not assoc.is_established:
-                _close(assoc)
-                raise Refusal(UNABLE)
-            with closing(no_delay(assoc)):
-                cancelled = self._send_all(assoc, relay.only(), cargo, count, report=not quiet)
-                if assoc.is_established:
-                    assoc.release()
-                return cancelled
+            lane = lanes.open(destination, address, cargo, self._trip.spoiled)
+        except Unreachable:
+            raise Refusal(UNABLE) from None
+        try:
+            return self._send_all(lane.assoc, lane.relay.only(), cargo, count, report=not quiet)
         finally:
-            relay.close()
+            lanes.done(destination, lane, self._trip.spoiled)
 
     def _send_all(
         self, assoc: Association, wire: Wire | None, cargo: Cargo, count: Count, *, report: bool = True
@@ -189,7 +195,7 @@ class Courier:
             if report and self._cancelled(piece):
                 return True
             self._before(assoc, wire, piece)
-            status = self._send(assoc, contexts, piece.stored, (self._message + index) % 0xFFFF + 1)
+            status = self._send(assoc, contexts, piece, (self._message + index) % 0xFFFF + 1)
             if not assoc.is_established:
                 count.lost(one.stored.instance for one in cargo.pieces[index:] if not one.extra)
                 return False
@@ -205,9 +211,8 @@ class Courier:
             count.done(status, piece.stored.instance)
 
     def _cancelled(self, piece: Piece) -> bool:
-        return self._message in self._trip.assoc.dimse.cancel_req or bool(
-            self._trip.spoiled.at("cancelled", piece.number)
-        )
+        asked = self._message in self._trip.assoc.dimse.cancel_req and not self._trip.spoiled.take("ignores-cancel")
+        return asked or bool(self._trip.spoiled.at("cancelled", piece.number))
 
     def _before(self, assoc: Association, wire: Wire | None, piece: Piece) -> None:
         """The faults that come in the middle of an instance."""
@@ -223,71 +228,90 @@ class Courier:
             assoc.abort()
 
     def _send(
-        self, assoc: Association, contexts: Sequence[PresentationContext], stored: Stored, message: int
+        self, assoc: Association, contexts: Sequence[PresentationContext], piece: Piece, message: int
     ) -> int | None:
         """One C-STORE with the bytes as they are stored; its status, None where it could not be sent."""
-        context = _context_for(contexts, stored)
+        private = (PRIVATE_SYNTAX,) if self._trip.spoiled.at("private-syntax", piece.number) else ()
+        context = context_for(contexts, piece.stored, private)
         if context is None or not assoc.is_established:
             return None
         same = assoc is self._trip.assoc
-        request = C_STORE()
-        request.MessageID, request.Priority = message, 2
-        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = UID(stored.sop_class), UID(stored.instance)
-        if not same:
-            request.MoveOriginatorApplicationEntityTitle = self._trip.assoc.requestor.ae_title
-            request.MoveOriginatorMessageID = self._message
-        request.DataSet = BytesIO(stored.data_set(str(context.transfer_syntax[0])))
+        request = self._request(piece.stored, context, message, same=same)
         if not same:
             _pause_reactor(assoc)
         try:
             assoc.dimse.send_msg(request, int(context.context_id or 0))
-            _, response = assoc.dimse.get_msg(block=True)
+            _, answer = assoc.dimse.get_msg(block=True)
         finally:
             if not same:
                 assoc._reactor_checkpoint.set()  # noqa: SLF001 - as pynetdicom's send_c_store does
-        status = getattr(response, "Status", None)
+        status = getattr(answer, "Status", None)
         if status is None and assoc.is_established:
             assoc.abort()
         return status
 
+    def _request(self, stored: Stored, context: PresentationContext, message: int, *, same: bool) -> C_STORE:
+        request = C_STORE()
+        request.MessageID, request.Priority = message, 2
+        request.AffectedSOPClassUID = UID(stored.sop_class)
+        request._AffectedSOPInstanceUID = UID(stored.instance, validation_mode=IGNORE)  # noqa: SLF001 - it may be no UID
+        if not (same or self._trip.spoiled.take("no-originator")):
+            request.MoveOriginatorApplicationEntityTitle = self._trip.assoc.requestor.ae_title
+            request.MoveOriginatorMessageID = self._message
+        syntax = str(context.transfer_syntax[0])
+        own = stored.transfer_syntax if syntax == PRIVATE_SYNTAX else syntax
+        request.DataSet = BytesIO(stored.data_set(own))
+        return request
+
     # --- responses -------------------------------------------------------------------------------------------------
+
+    def _end(self, cancelled: bool, count: Count) -> None:
+        """The final response, or none."""
+        for_ever = self._trip.spoiled.take("never-ends")
+        while for_ever and not (gone(self._trip.assoc) or self._trip.stopping.wait(float(for_ever["every"]) or 0.1)):
+            if for_ever["every"]:
+                self._respond(PENDING, count)
+        if for_ever:
+            self._trip.assoc.abort()
+            return
+        blamed = self._trip.spoiled.take("failed-list")
+        if blamed and self._trip.batch:
+            count.failed.append(self._trip.batch[min(int(blamed["nth"]), len(self._trip.batch)) - 1].instance)
+        self._respond(CANCELLED if cancelled else count.status, count)
 
     def _respond(self, status: int, count: Count) -> None:
         if not self._trip.assoc.is_established:
             return
-        response = type(self._trip.request)()
-        response.MessageIDBeingRespondedTo = self._message
-        response.AffectedSOPClassUID = self._trip.request.AffectedSOPClassUID
-        response.Status = status
-        if status in (PENDING, CANCELLED):
-            response.NumberOfRemainingSuboperations = count.remaining
-        response.NumberOfCompletedSuboperations = count.completed
-        response.NumberOfFailedSuboperations = len(count.failed)
-        response.NumberOfWarningSuboperations = count.warned
+        said = response(type(self._trip.request), self._trip.request, status)
+        self._count(said, status, count)
         if status not in (PENDING, SUCCESS):
-            response.Identifier = self._failed(count.failed)
+            said.Identifier = self._failed(count.failed)
         if status != PENDING:
             self._trip.asked.status = status
-        self._trip.assoc.dimse.send_msg(response, self._trip.context_id)
+        self._trip.assoc.dimse.send_msg(said, int(self._trip.context.context_id or 0))
+
+    def _count(self, said: Any, status: int, count: Count) -> None:
+        lie = self._trip.spoiled.take("counters")
+        if lie and lie["none"]:
+            return
+        if status in (PENDING, CANCELLED):
+            said.NumberOfRemainingSuboperations = count.remaining
+        said.NumberOfCompletedSuboperations = max(0, count.completed + (int(lie["by"]) if lie else 0))
+        said.NumberOfFailedSuboperations = len(count.failed)
+        said.NumberOfWarningSuboperations = count.warned
 
     def _failed(self, uids: Sequence[str]) -> BytesIO:
-        identifier, syntax = Dataset(), UID(self._trip.identifier_syntax)
+        identifier, syntax = Dataset(), UID(self._trip.context.transfer_syntax[0])
         identifier.FailedSOPInstanceUIDList = list(uids)
         return BytesIO(encode(identifier, syntax.is_implicit_VR, syntax.is_little_endian) or b"")
 
 
-def no_delay(assoc: Association) -> socket.socket:
-    """The association's socket, told to send small messages at once (Nagle and delayed acknowledgements cost 40 ms)."""
-    plain: socket.socket = assoc.dul.socket.socket  # type: ignore[union-attr, assignment]
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return plain
-
-
-def _close(assoc: Association) -> None:
-    """Close the socket of an association that never came to be; pynetdicom leaves it open."""
-    plain: Any = getattr(assoc.dul.socket, "socket", None)
-    if plain is not None:
-        plain.close()
+def recall(spoiled: Spoiled, holdings: Holdings, study: str, stopping: threading.Event) -> None:
+    """Fetch a study from slow storage where an order says that it is there."""
+    slow = spoiled.take("nearline")
+    if slow and study not in holdings.recalled:
+        stopping.wait(float(slow["seconds"]))
+        holdings.recalled.add(study)
 
 
 def _pause_reactor(assoc: Association) -> None:
@@ -295,19 +319,3 @@ def _pause_reactor(assoc: Association) -> None:
     assoc._reactor_checkpoint.clear()  # noqa: SLF001
     while not assoc._is_paused:  # noqa: SLF001
         time.sleep(0.0005)
-
-
-def _context_for(contexts: Sequence[PresentationContext], stored: Stored) -> PresentationContext | None:
-    """An accepted context of the object's class, in its own syntax if there is one."""
-    fit = [one for one in contexts if one.abstract_syntax == stored.sop_class and one.transfer_syntax]
-    for syntax in stored.syntaxes():
-        for context in fit:
-            if context.transfer_syntax[0] == syntax:
-                return context
-    return None
-
-
-def _proposals(cargo: Cargo) -> list[PresentationContext]:
-    """One context per class and stored syntax, so that the destination cannot choose a syntax away (PS3.8 9.3.2.2)."""
-    pairs = dict.fromkeys((one.stored.sop_class, one.stored.syntaxes()) for one in cargo.pieces)
-    return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in pairs][:128]

@@ -8,59 +8,30 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import select
 import socket
-import struct
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 
 from .accept import NotAcceptable, Wish, choose
-from .answers import spoilt_answers
-from .cargo import Piece, load
+from .cargo import Piece, acted, load
 from .faults import Faults, Spoiled
 from .holdings import Holdings, Stored
 from .journal import Asked, Journal
+from .questions import Refused, answer
+from .relay import refuse_plain
+from .replies import BLOCK, Over, Reply
+from .retrieve import recall
+from .routes import QUERIES, RETRIEVALS, ROOT, Search, parsed, search
 
-ROOT: Final = "/dicom-web"
 _BOUNDARY: Final = "ferry-boundary-7d1f"
-_BLOCK: Final = 1 << 16
+_MORE: Final = '299 - "there are more results"'
+#: An attribute of which a fault says that it is elsewhere: (gggg,eeee), VR.
+_BULK: Final = ("7FE00010", "OW")
 
-_QUERIES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    r"/studies": ("STUDY", ()),
-    r"/series": ("SERIES", ()),
-    r"/instances": ("IMAGE", ()),
-    r"/studies/([^/]+)/series": ("SERIES", ("StudyInstanceUID",)),
-    r"/studies/([^/]+)/instances": ("IMAGE", ("StudyInstanceUID",)),
-    r"/studies/([^/]+)/series/([^/]+)/instances": ("IMAGE", ("StudyInstanceUID", "SeriesInstanceUID")),
-}
-_RETRIEVALS: Final[Mapping[str, str]] = {
-    r"/studies/([^/]+)(/metadata)?": "STUDY",
-    r"/studies/([^/]+)/series/([^/]+)(/metadata)?": "SERIES",
-    r"/studies/([^/]+)/series/([^/]+)/instances/([^/]+)(/metadata)?": "IMAGE",
-}
-#: Attributes of a QIDO-RS answer without includefield (PS3.18 table 10.6.3-3 to 5).
-_DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "STUDY": (
-        "StudyDate", "StudyTime", "AccessionNumber", "InstanceAvailability", "ModalitiesInStudy",
-        "ReferringPhysicianName", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
-        "StudyID", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
-    ),
-    "SERIES": (
-        "Modality", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "NumberOfSeriesRelatedInstances",
-        "PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime", "StudyInstanceUID",
-    ),
-    "IMAGE": (
-        "SOPClassUID", "SOPInstanceUID", "InstanceAvailability", "InstanceNumber", "Rows", "Columns", "BitsAllocated",
-        "NumberOfFrames", "StudyInstanceUID", "SeriesInstanceUID", "AvailableTransferSyntaxUID",
-    ),
-}  # fmt: skip
 _STATUSES: Final = (
     "http-503",
     "http-429",
@@ -113,6 +84,11 @@ class _Server(ThreadingHTTPServer):
             self._connections.add(request)
         super().process_request(request, client_address)
 
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        if self.faults.for_request("qido-rs").take("tls-expected"):
+            refuse_plain(request)
+        super().process_request_thread(request, client_address)
+
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._connections.discard(request)
@@ -130,263 +106,256 @@ class _Server(ThreadingHTTPServer):
         """A client that went away; the traceback would quote the request."""
 
 
-class _Over(Exception):
-    """The fault has ended the answer."""
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = _BLOCK
+    wbufsize = BLOCK
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the standard library
         """Say nothing: the URL is identified."""
 
     def do_GET(self) -> None:
-        path, keys = _parsed(self.path)
+        path, keys = parsed(self.path)
         try:
             if not self._answered(path, keys):
-                self._empty(404)
-        except _Over:
+                Reply(self, self.server.stopping).empty(404)
+        except Over:
             self.close_connection = True
+        finally:
+            self.server.journal.answered()
 
-    def _answered(self, path: str, keys: list[tuple[str, str]]) -> bool:
-        for route, (level, names) in _QUERIES.items():
+    def _answered(self, path: str, given: list[tuple[str, str]]) -> bool:
+        for route, (level, names) in QUERIES.items():
             if found := re.fullmatch(route, path):
-                self._query(level, names, found, keys)
+                self._query(level, names, found.groups(), given)
                 return True
-        for route, level in _RETRIEVALS.items():
+        for route, level in RETRIEVALS.items():
             if found := re.fullmatch(route, path):
                 self._retrieve(level, found)
                 return True
         return False
 
-    # --- QIDO-RS ---------------------------------------------------------------------------------------------------
-
-    def _query(self, level: str, names: Sequence[str], found: re.Match[str], given: Sequence[tuple[str, str]]) -> None:
-        keys, fields, page = _sorted(given)
-        keys |= dict(zip(names, found.groups(), strict=True))
-        asked = self._asked(
-            Asked(
-                verb="qido-rs",
-                level=level,
-                keys=keys,
-                study=keys.get("StudyInstanceUID", ""),
-                series=keys.get("SeriesInstanceUID", ""),
-            )
-        )
-        spoiled = self.server.faults.for_request("qido-rs", asked.study, level)
-        if self._refused(spoiled, asked):
+    def _query(self, level: str, names: Sequence[str], uids: Sequence[str], given: list[tuple[str, str]]) -> None:
+        try:
+            wish = search(level, names, uids, given)
+        except ValueError:
+            Reply(self, self.server.stopping).empty(400)
             return
-        wants = [*_DEFAULTS[level], *fields, *(() if names or level == "STUDY" else _DEFAULTS["STUDY"])]
-        answers = list(spoilt_answers(spoiled, self.server.holdings.find(level, keys, wants)))
-        offset, limit = int(page.get("offset", 0)), int(page.get("limit", len(answers)))
-        asked.matches = len(answers[offset : offset + limit])
-        warning = {"Warning": '299 - "there are more results"'} if spoiled.take("warning-299") else {}
-        self._json([_json(one, self.server_url) for one in answers[offset : offset + limit]], asked, spoiled, warning)
-
-    @property
-    def server_url(self) -> str:
-        return f"http://{self.headers.get('Host', '')}{ROOT}"
-
-    # --- WADO-RS ---------------------------------------------------------------------------------------------------
+        keys = wish.question.keys
+        study, series = keys.get("StudyInstanceUID", ""), keys.get("SeriesInstanceUID", "")
+        asked = Asked(verb="qido-rs", level=level, keys=keys, study=study, series=series, odd=wish.question.odd)
+        self._exchange(asked).query(wish)
 
     def _retrieve(self, level: str, found: re.Match[str]) -> None:
         *uids, metadata = found.groups()
         study, series, instance = (*uids, "", "")[:3]
         verb = "wado-rs-metadata" if metadata else "wado-rs"
-        asked = self._asked(
-            Asked(verb=verb, level=level, study=study, series=series, instances=(instance,) if instance else ())
-        )
-        spoiled = self.server.faults.for_request(verb, study, level)
-        if self._refused(spoiled, asked):
-            return
-        batch = self.server.holdings.select(study=study, series=series, instances=asked.instances)
-        if not batch:
-            self._empty(404, asked)
-        elif metadata:
-            self._json([_json(one.header, self.server_url) for one in batch], asked, spoiled, {})
-        else:
-            self._send_objects(batch, asked, spoiled)
+        instances = (instance,) if instance else ()
+        asked = Asked(verb=verb, level=level, study=study, series=series, instances=instances)
+        self._exchange(asked).retrieve(self.headers.get("Accept", "*/*"))
 
-    def _send_objects(self, batch: Sequence[Stored], asked: Asked, spoiled: Spoiled) -> None:
-        try:
-            wish = choose(self.headers.get("Accept", "*/*"), batch, star=not spoiled.take("no-star"))
-        except NotAcceptable:
-            self._empty(406, asked)
+    def _exchange(self, asked: Asked) -> _Exchange:
+        asked.peer = self.client_address[0]
+        self.server.journal.add(asked)
+        spoiled = self.server.faults.for_request(asked.verb, asked.study, asked.level)
+        silent = spoiled.take("http-silence")
+        reply = Reply(
+            self,
+            self.server.stopping,
+            gzip=spoiled.take("gzip") is not None,
+            silent=bool(silent["headers"]) if silent else None,
+        )
+        return _Exchange(self.server, asked, spoiled, reply, f"http://{self.headers.get('Host', '')}{ROOT}")
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, server: _Server, asked: Asked, spoiled: Spoiled, reply: Reply, url: str) -> None:
+        self._holdings, self._stopping = server.holdings, server.stopping
+        self._asked, self._spoiled, self._reply, self._url = asked, spoiled, reply, url
+
+    # --- QIDO-RS ---------------------------------------------------------------------------------------------------
+
+    def query(self, wish: Search) -> None:
+        """Answer a search, or fail it as an order wants."""
+        if self._refused():
             return
-        cargo = () if spoiled.take("nothing") else load(batch, spoiled, self.server.holdings.all()).pieces
-        partial = spoiled.take("http-206")
+        fields = self._spoiled.take("no-includefield") if wish.fields else None
+        pause = self._spoiled.take("find-pause")
+        self._stopping.wait(float(pause["seconds"]) if pause else 0)
+        try:
+            answers = answer(wish.question, self._spoiled, self._holdings)
+        except Refused as refusal:
+            self._empty(refusal.code)
+            return
+        fails = fields or self._spoiled.take("find-fails")
+        if fails:
+            self._empty(int(fails["code"]))
+            return
+        page, more = self._paged(answers, wish)
+        self._asked.matches = len(page)
+        self._json([self._as_json(one) for one in page], {"Warning": _MORE} if more else {})
+
+    def _paged(self, answers: list[Dataset], wish: Search) -> tuple[list[Dataset], bool]:
+        """One page of what the archive gives at most, and whether it says that there is more."""
+        cap, pages = self._spoiled.take("find-cap"), self._spoiled.take("find-page")
+        shown = answers[: int(cap["limit"])] if cap else answers
+        told = bool(cap and cap["told"] and len(shown) < len(answers))
+        offset = 0 if self._spoiled.take("no-offset") else wish.offset
+        limit = wish.limit if wish.limit is not None else int(pages["default"]) if pages else len(shown)
+        limit = min(limit, int(pages["most"])) if pages else limit
+        return shown[offset : offset + limit], told or self._spoiled.take("warning-299") is not None
+
+    # --- WADO-RS ---------------------------------------------------------------------------------------------------
+
+    def retrieve(self, accept: str) -> None:
+        """Send what is named, or fail as an order wants."""
+        if self._refused():
+            return
+        whole = self._spoiled.take("whole-study")
+        series, instances = ("", ()) if whole else (self._asked.series, self._asked.instances)
+        batch = self._holdings.select(study=self._asked.study, series=series, instances=instances)
+        grows = self._spoiled.take("grows")
+        if grows:
+            self._holdings.grow(self._asked.study, int(grows["by"]))
+        if not batch:
+            self._empty(404)
+        elif self._asked.verb == "wado-rs-metadata":
+            self._json([self._as_json(one.header) for one in batch], {})
+        else:
+            self._send_objects(batch, accept)
+
+    def _send_objects(self, batch: Sequence[Stored], accept: str) -> None:
+        recall(self._spoiled, self._holdings, self._asked.study, self._stopping)
+        try:
+            wish = choose(accept, batch, star=not self._spoiled.take("no-star"))
+        except NotAcceptable:
+            self._empty(406)
+            return
+        cargo = self._cargo(batch)
+        partial = self._spoiled.take("http-206")
         cargo = cargo[: max(1, len(cargo) // 2)] if partial else cargo
         status = 206 if partial else 200
         if not cargo:
-            self._empty(204, asked)
-        elif wish.single or spoiled.take("single-part"):
-            self._send_single(cargo[0], wish, asked, spoiled, status)
+            self._empty(204)
+        elif wish.single or self._spoiled.take("single-part"):
+            self._send_single(cargo[0], wish, status)
         else:
-            self._send_multipart(cargo, wish, asked, spoiled, status)
+            self._send_multipart(cargo, wish, status)
 
-    def _send_single(self, piece: Piece, wish: Wish, asked: Asked, spoiled: Spoiled, status: int) -> None:
+    def _cargo(self, batch: Sequence[Stored]) -> Sequence[Piece]:
+        if self._spoiled.any_of(("nothing", "offline")):
+            return ()
+        cargo = load(batch, self._spoiled, self._holdings.all())
+        return acted(cargo, self._asked.requested, self._spoiled.actors()).pieces
+
+    def _send_single(self, piece: Piece, wish: Wish, status: int) -> None:
         body = piece.stored.file(wish.syntax_for(piece.stored))
-        self._head(status, asked, {"Content-Type": "application/dicom", "Content-Length": str(len(body))})
-        spoil = self._spoiler(piece, spoiled)
+        closing = self._spoiled.take("no-length") is not None
+        self._begin(status, "application/dicom", length=None if closing else len(body), until_close=closing)
+        spoil = self._spoiler(piece)
         if spoil:
-            self.wfile.write(body[: spoil[0]])
-            self.wfile.flush()
-            (self._break_off if spoil[1] == self._end_early else spoil[1])()
-        self.wfile.write(body)
-        asked.sent.append(piece.stored.instance)
+            self._reply.write(body[: spoil[0]])
+            (self._reply.break_off if spoil[1] == self._reply.end_early else spoil[1])()
+        self._reply.write(body)
+        self._reply.end()
+        self._asked.sent.append(piece.stored.instance)
 
-    def _send_multipart(self, cargo: Sequence[Piece], wish: Wish, asked: Asked, spoiled: Spoiled, status: int) -> None:
-        content = f'multipart/related; type="application/dicom"; boundary="{_BOUNDARY}"'
-        self._head(status, asked, {"Content-Type": content, "Transfer-Encoding": "chunked"})
-        slow = spoiled.take("slow")
-        rate = int(slow["rate"]) if slow else 0
+    def _send_multipart(self, cargo: Sequence[Piece], wish: Wish, status: int) -> None:
+        announced = f"{_BOUNDARY}-other" if self._spoiled.take("wrong-boundary") else _BOUNDARY
+        quoted = announced if self._spoiled.take("bare-boundary") else f'"{announced}"'
+        closing = self._spoiled.take("no-length") is not None
+        content = f'multipart/related; type="application/dicom"; boundary={quoted}'
+        self._begin(status, content, until_close=closing)
+        slow = self._spoiled.take("slow")
         for piece in cargo:
-            self._part(piece, wish, spoiled, rate)
-            asked.sent.append(piece.stored.instance)
-        self._chunk(f"\r\n--{_BOUNDARY}--\r\n".encode())
-        self._chunk(b"")
+            self._part(piece, wish, int(slow["rate"]) if slow else 0)
+            self._asked.sent.append(piece.stored.instance)
+        self._reply.write(f"\r\n--{_BOUNDARY}--\r\n".encode())
+        self._reply.end()
 
-    def _part(self, piece: Piece, wish: Wish, spoiled: Spoiled, rate: int) -> None:
+    def _part(self, piece: Piece, wish: Wish, rate: int) -> None:
         syntax = wish.syntax_for(piece.stored)
         body = piece.stored.file(syntax)
-        pause = spoiled.at("pause", piece.number)
+        pause = self._spoiled.at("pause", piece.number)
         if pause:
-            self.wfile.flush()
-            self.server.stopping.wait(float(pause["seconds"]))
+            self._reply.pause(float(pause["seconds"]))
         head = f"\r\n--{_BOUNDARY}\r\nContent-Type: application/dicom; transfer-syntax={syntax}\r\n\r\n"
-        self._chunk(head.encode())
-        spoil = self._spoiler(piece, spoiled)
+        self._reply.write(head.encode())
+        spoil = self._spoiler(piece)
         cut = spoil[0] if spoil else len(body)
-        self._blocks(body[:cut], rate)
+        self._reply.write(body[:cut], rate)
         if spoil:
             spoil[1]()
-        self._blocks(body[cut:], rate)
+        self._reply.write(body[cut:], rate)
 
-    def _spoiler(self, piece: Piece, spoiled: Spoiled) -> tuple[int, Callable[[], None]] | None:
+    def _spoiler(self, piece: Piece) -> tuple[int, Callable[[], None]] | None:
         """Where the body of this part is to be left, and what happens there."""
-        size = len(piece.stored.data)
-        for name, act in (("silence", self._go_silent), ("reset", self._reset), ("abort", self._break_off)):
-            fault = spoiled.at(name, piece.number)
+        size, reply = len(piece.stored.data), self._reply
+        for name, act in (("silence", reply.fall_silent), ("reset", reply.reset), ("abort", reply.break_off)):
+            fault = self._spoiled.at(name, piece.number)
             if fault:
                 return (int(fault.parameters.get("after", 0)) or size // 2), act
-        cut = spoiled.at("cut", piece.number)
+        cut = self._spoiled.at("cut", piece.number)
         if cut:
-            return (size if cut["at"] in ("after", "end", "part") else size // 2), self._end_early
-        return None
-
-    def _go_silent(self) -> None:
-        """Keep the connection and send nothing, until the client leaves."""
-        self.wfile.flush()
-        while not self.server.stopping.is_set():
-            readable, _, _ = select.select([self.connection], [], [], 0.2)
-            if readable:
-                break
-        raise _Over
-
-    def _reset(self) -> None:
-        self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-        raise _Over
-
-    def _break_off(self) -> None:
-        """Close in the middle of the chunked body: an error that HTTP notices."""
-        self.wfile.flush()
-        raise _Over
-
-    def _end_early(self) -> None:
-        """End the chunked body in good order, without the closing boundary: an error that only a reader notices."""
-        self._chunk(b"")
-        self.wfile.flush()
-        raise _Over
+            return (size if cut["at"] in ("after", "end", "part") else size // 2), reply.end_early
+        closing = self._spoiled.at("no-length", piece.number)
+        return (size // 2, reply.break_off) if closing and closing["nth"] else None
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    def _asked(self, asked: Asked) -> Asked:
-        asked.peer = self.client_address[0]
-        return self.server.journal.add(asked)
-
-    def _refused(self, spoiled: Spoiled, asked: Asked) -> bool:
+    def _refused(self) -> bool:
         """Answer as a fault wants it; whether one did."""
-        status = spoiled.any_of(_STATUSES)
-        redirect = None if status else spoiled.take("redirect")
-        page = None if status or redirect else spoiled.take("login-page")
+        status = self._spoiled.any_of(_STATUSES)
+        redirect = None if status else self._spoiled.take("redirect")
+        page = None if status or redirect else self._spoiled.take("login-page")
         if status:
             retry = {"Retry-After": str(status["retry_after"])} if status.parameters.get("retry_after") else {}
-            self._empty(int(status["code"]), asked, retry)
+            self._empty(int(status["code"]), retry)
         elif redirect:
-            self._empty(302, asked, {"Location": str(redirect["to"])})
+            self._empty(302, {"Location": str(redirect["to"])})
         elif page:
-            self._body(b"<html><body>Please log in</body></html>", "text/html", asked, {})
-        return bool(status or redirect or page)
+            self._body(b"<html><body>Please log in</body></html>", "text/html", {})
+        return bool(status or redirect or page) or self._refused_by_plugin()
 
-    def _json(self, answers: list[Any], asked: Asked, spoiled: Spoiled, headers: Mapping[str, str]) -> None:
+    def _refused_by_plugin(self) -> bool:
+        if self._asked.verb == "qido-rs":  # asked where the question is answered
+            return False
+        for actor in self._spoiled.actors():
+            status = actor.refuse(self._asked.requested)
+            if status is not None:
+                self._empty(status if status < 600 else 500)
+                return True
+        return False
+
+    def _as_json(self, ds: Dataset) -> Any:
+        """A data set in the DICOM JSON model (PS3.18 F); bulk data here, or where an order says."""
+        elsewhere = self._spoiled.take("bulk-elsewhere")
+        url = str(elsewhere["to"]) if elsewhere else f"{self._url}/bulk/1"
+        model = ds.to_json_dict(bulk_data_threshold=1024, bulk_data_element_handler=lambda _: url)
+        if elsewhere:
+            tag, vr = _BULK
+            model[tag] = {"vr": vr, "BulkDataURI": url}
+        return model
+
+    def _json(self, answers: list[Any], headers: Mapping[str, str]) -> None:
         if not answers:
-            self._empty(204, asked, headers)
+            self._empty(204, headers)
             return
         body = json.dumps(answers).encode()
-        self._body(
-            body[: len(body) // 2] if spoiled.take("bad-json") else body, "application/dicom+json", asked, headers
-        )
+        body = body[: len(body) // 2] if self._spoiled.take("bad-json") else body
+        self._body(body, "application/dicom+json", headers)
 
-    def _body(self, body: bytes, content: str, asked: Asked, headers: Mapping[str, str]) -> None:
-        self._head(200, asked, {"Content-Type": content, "Content-Length": str(len(body)), **headers})
-        self.wfile.write(body)
+    def _body(self, body: bytes, content: str, headers: Mapping[str, str]) -> None:
+        self._asked.status = 200
+        self._reply.body(200, body, content, headers)
 
-    def _empty(self, status: int, asked: Asked | None = None, headers: Mapping[str, str] | None = None) -> None:
-        length = {} if status == 204 else {"Content-Length": "0"}
-        self._head(status, asked, {**length, **(headers or {})})
+    def _begin(self, status: int, content: str, **framing: Any) -> None:
+        self._asked.status = status
+        self._reply.begin(status, content, **framing)
 
-    def _head(self, status: int, asked: Asked | None, headers: Mapping[str, str]) -> None:
-        if asked:
-            asked.status = status
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def _blocks(self, body: bytes | memoryview, rate: int) -> None:
-        step = min(_BLOCK, max(1024, rate // 10)) if rate else _BLOCK
-        for start in range(0, len(body), step):
-            self._chunk(body[start : start + step])
-            if rate:
-                self.wfile.flush()
-                time.sleep(step / rate)
-
-    def _chunk(self, data: bytes | memoryview) -> None:
-        self.wfile.write(b"%x\r\n" % len(data))
-        self.wfile.write(data)
-        self.wfile.write(b"\r\n")
-
-
-def _parsed(target: str) -> tuple[str, list[tuple[str, str]]]:
-    """The path below the root without its percent signs, and the query's pairs."""
-    parts = urlsplit(target)
-    return unquote(parts.path).removeprefix(ROOT).rstrip("/"), parse_qsl(parts.query, keep_blank_values=True)
-
-
-def _sorted(given: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str], dict[str, str]]:
-    """Matching keys by keyword, fields to include, and limit and offset (PS3.18 8.3.4)."""
-    keys, fields, page = {}, [], {}
-    for name, value in given:
-        if name == "includefield":
-            fields += [word for part in value.split(",") if (word := _keyword(part))]
-        elif name in ("limit", "offset"):
-            page[name] = value
-        elif word := _keyword(name):
-            keys[word] = value.replace(",", "\\") if word.endswith("UID") else value
-    return keys, fields, page
-
-
-def _keyword(name: str) -> str:
-    """The keyword of a keyword or an eight-digit tag; empty for what we do not know."""
-    if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
-        return keyword_for_tag(int(name, 16))
-    return name if tag_for_keyword(name) is not None else ""
-
-
-def _json(ds: Dataset, url: str) -> Any:
-    return ds.to_json_dict(bulk_data_threshold=1024, bulk_data_element_handler=lambda _: f"{url}/bulk/1")
+    def _empty(self, status: int, headers: Mapping[str, str] | None = None) -> None:
+        self._asked.status = status
+        self._reply.empty(status, headers)
