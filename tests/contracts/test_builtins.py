@@ -60,6 +60,14 @@ class TestFaults(contracts.MisbehaviourContract):
     offer = offers("fault")
 
 
+class TestWebAuths(contracts.WebAuthContract):
+    offer = offers("web auth")
+
+    @pytest.fixture
+    def settings(self, offer, web_secrets):
+        return offer.settings(**web_secrets[offer.name])
+
+
 RUNS = {
     "finder": TestFinders,
     "transport": TestTransports,
@@ -69,6 +77,7 @@ RUNS = {
     "layout": TestLayouts,
     "report": TestReports,
     "vendor": TestVendors,
+    "web auth": TestWebAuths,
     "fault": TestFaults,
 }
 

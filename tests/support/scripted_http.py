@@ -21,6 +21,9 @@ HANG, RESET, CLOSE = "hang", "reset", "close"
 class Request:
     target: str
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
+    certificate: Mapping[str, object] | None = None
 
     @property
     def path(self) -> str:
@@ -79,7 +82,8 @@ class Server:
                 line = self.tls.wrap_socket(line, server_side=True)
                 self._lines.append(line)
         with contextlib.suppress(OSError, ValueError), line.makefile("rb") as incoming:
-            while request := _read(incoming):
+            shown = line.getpeercert() if isinstance(line, ssl.SSLSocket) else None
+            while request := _read(incoming, shown):
                 self.requests.append(request)
                 for act in self.script(request):
                     if not self._perform(line, act):
@@ -103,7 +107,7 @@ class Server:
         return True
 
 
-def _read(incoming) -> Request | None:
+def _read(incoming, shown: Mapping[str, object] | None = None) -> Request | None:
     start = incoming.readline().split()
     if len(start) < 2:
         return None
@@ -111,7 +115,8 @@ def _read(incoming) -> Request | None:
     while (text := incoming.readline().decode("latin-1").strip()) != "":
         name, _, value = text.partition(":")
         headers[name.lower()] = value.strip()
-    return Request(start[1].decode(), headers)
+    body = incoming.read(int(headers.get("content-length", 0)))
+    return Request(start[1].decode(), headers, start[0].decode(), body, shown)
 
 
 def answer(status: int = 200, body: bytes = b"", *, length: int | None = -1, **headers: str) -> bytes:

@@ -44,6 +44,12 @@ def broken(err: BaseException, key: str) -> TransferError:
             retryable=False,
             hint='set archive.dicomweb.auth = { use = "mtls", cert = …, key = … }',
         )
+    if isinstance(inner, ssl.SSLEOFError):
+        return TransferError(
+            "the archive broke the connection off",
+            code="aborted",
+            hint="an archive that wants a client certificate may do so: see archive.dicomweb.auth",
+        )
     return next(made for kinds, made in _kinds(key) if isinstance(_innermost(err), kinds))
 
 

@@ -31,7 +31,7 @@ _PATHS: Mapping[Level, str] = {Level.STUDY: "studies", Level.SERIES: "series", L
 ADVICE: Mapping[str, str] = {
     "http-401": "set archive.dicomweb.auth: the archive wants to know who asks",
     "http-403": "ask the archive's administrator to allow this account, and this machine, to query",
-    "http-404": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root, which ends before /studies",
+    "http-404": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root, without /studies",
     "not-supported": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root of DICOMweb",
     "bad-answer": "a web page, or something else, answers there: archive.dicomweb.url must be the root of DICOMweb",
     "stalled": "something accepts connections there and does not answer: check the port, or restart the service",

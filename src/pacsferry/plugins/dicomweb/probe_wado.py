@@ -95,7 +95,7 @@ def _list(word: str, names: Sequence[str]) -> str:
 
 
 def _given(session: WebSession, address: str, accept: str) -> bool:
-    """Whether there is an answer in this form; it is not read. Raises ``TransferError`` for what is no matter of form."""
+    """Whether there is an answer in this form; it is not read. Raises ``TransferError`` for any other trouble."""
     try:
         session.get(address, headers={"Accept": accept}, stream=True).close()
     except RefusedRequest as err:

@@ -21,6 +21,7 @@ from .pseudonyms import PseudonymSourceContract
 from .report import ReportContract
 from .transport import TransportContract
 from .vendor import VendorContract
+from .webauth import WebAuthContract
 
 #: The contract of each kind in ``core.registry.KINDS``.
 CONTRACTS: Final[Mapping[str, type[Contract]]] = {
@@ -32,6 +33,7 @@ CONTRACTS: Final[Mapping[str, type[Contract]]] = {
     "layout": LayoutContract,
     "report": ReportContract,
     "vendor": VendorContract,
+    "web auth": WebAuthContract,
     "fault": MisbehaviourContract,
 }
 
@@ -48,4 +50,5 @@ __all__ = [
     "ReportContract",
     "TransportContract",
     "VendorContract",
+    "WebAuthContract",
 ]

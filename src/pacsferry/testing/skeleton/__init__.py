@@ -27,6 +27,7 @@ KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "pseudonym-source": ("names", "Names", "PseudonymSourceContract"),
     "report": ("report", "Report", "ReportContract"),
     "vendor": ("vendor", "Vendor", "VendorContract"),
+    "web-auth": ("auth", "Auth", "WebAuthContract"),
     "fault": ("fault", "Fault", "MisbehaviourContract"),
 }
 
