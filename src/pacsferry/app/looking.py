@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pacsferry.core.archive import Choice
+from pacsferry.core.availability import summed
 from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
 from pacsferry.core.ledger_chain import ChainReport
@@ -237,7 +238,7 @@ def _found(asked: Asked, match: Match) -> FoundRow:
         modalities=match.many("ModalitiesInStudy"),
         series_count=match.number("NumberOfStudyRelatedSeries"),
         image_count=match.number("NumberOfStudyRelatedInstances"),
-        availability=match.text("InstanceAvailability"),
+        availability=", ".join(summed([match.many("InstanceAvailability")])),
         sex=match.text("PatientSex") if match.text("PatientSex") in {"M", "F", "O"} else "",
         age=capped_age(match),
         year=match.text("StudyDate")[:4],

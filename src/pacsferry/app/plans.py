@@ -26,13 +26,17 @@ _ID = re.compile(r"[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStudy:
-    """One study of a plan: what is expected, what is done already, and how many requests the first transport gets."""
+    """One study of a plan: what is expected, what is done already, and how many requests the first transport gets.
+
+    ``availability`` are the values of InstanceAvailability that the archive gives for its parts, best first.
+    """
 
     row: Row
     series: int
     done: int
     requests: int
     transport: str
+    availability: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,14 @@ class _Planning:
             evidence=order.plan.evidence,
             transports=(name,),
         )
-        return PlannedStudy(row=row, series=len(order.series), done=done, requests=len(wanted), transport=name)
+        return PlannedStudy(
+            row=row,
+            series=len(order.series),
+            done=done,
+            requests=0 if order.offline else len(wanted),
+            transport=name,
+            availability=order.availability,
+        )
 
 
 def _overall(codes: Sequence[int]) -> int:

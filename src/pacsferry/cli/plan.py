@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pacsferry.app import Planned
+    from pacsferry.app.plans import PlannedStudy
     from pacsferry.core.model import Row
 
-_HEADS = ("request", "accession", "case", "modality", "series", "expected", "done", "missing", "status")
+_HEADS = ("request", "accession", "case", "modality", "series", "expected", "done", "missing", "availability", "status")
 
 
 def plan(
@@ -86,7 +87,7 @@ def planned(
             stop=stop,
         )
     results = _results(result)
-    columns = (*rows.COLUMNS, "done", "requests")
+    columns = (*rows.COLUMNS, "done", "requests", "availability")
     screen.result(
         document("plan", result.status, **_whole(result), results=results),
         table=lambda out: _table(out, result),
@@ -112,21 +113,23 @@ def _whole(result: Planned) -> dict[str, Any]:
 
 
 def _results(result: Planned) -> list[dict[str, Any]]:
-    """Rows as a load has them, each with what is done already and how many requests the archive would get."""
+    """Rows as a load has them, each with what is done, how many requests the archive would get, and availability."""
     from pacsferry.core.documents import row_document
 
     of_study = {id(study.row): study for study in result.studies}
 
-    def more(row: Row) -> dict[str, int]:
+    def more(row: Row) -> dict[str, Any]:
         study = of_study.get(id(row))
-        return {"done": study.done if study else 0, "requests": study.requests if study else 0}
+        if study is None:
+            return {"done": 0, "requests": 0, "availability": None}
+        return {"done": study.done, "requests": study.requests, "availability": _available(study)}
 
     return [{**row_document(row), **more(row)} for row in result.rows]
 
 
 def _table(out: Console, result: Planned) -> None:
-    done = {id(study.row): study.done for study in result.studies}
-    tables.draw(out, _HEADS, [_line(row, done.get(id(row))) for row in result.rows])
+    of_study = {id(study.row): study for study in result.studies}
+    tables.draw(out, _HEADS, [_line(row, of_study.get(id(row))) for row in result.rows])
     whole = _whole(result)
     studies = tables.many(whole["studies"], "study", "studies")
     said = f"{studies}, {whole['series']:,} series, {tables.many(whole['instances'], 'instance', 'instances')}"
@@ -140,12 +143,18 @@ def _table(out: Console, result: Planned) -> None:
     tables.say(out, f"Next: {whole['hint']}")
 
 
-def _line(row: Row, done: int | None) -> tuple[object, ...]:
+def _line(row: Row, study: PlannedStudy | None) -> tuple[object, ...]:
     series = row.series_count if row.status == "dry-run" else None
+    done, missing, available = (study.done, row.missing, _available(study)) if study else (None, None, None)
     return (
         *(row.request, row.accession, row.case_id, row.modality, series, row.expected, done),
-        *(row.missing if done is not None else None, str(row.status)),
+        *(missing, available, str(row.status)),
     )
+
+
+def _available(study: PlannedStudy) -> str | None:
+    """What the archive says of the study's parts: one word, or all that apply."""
+    return ", ".join(study.availability) or None
 
 
 def _span(seconds: float) -> str:

@@ -15,6 +15,6 @@ def gone(values: Sequence[str]) -> bool:
 
 
 def summed(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """All that is said of the parts, from best to worst; words of an archive's own come last."""
+    """All that is said of the parts, from best to worst; words of an archive's own are no use to anybody."""
     said = {value for part in parts for value in part}
-    return tuple(sorted(said, key=lambda value: (ORDER.index(value) if value in ORDER else len(ORDER), value)))
+    return tuple(word for word in ORDER if word in said)

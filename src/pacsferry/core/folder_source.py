@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -28,23 +27,6 @@ from .survey import Found, study_plan
 
 #: Studies worked on at once: one that ends must not let the workers wait.
 AT_ONCE = 6
-
-
-class NoPace:
-    """A folder need not be spared: nobody waits, nothing is spent."""
-
-    associations = AT_ONCE
-
-    def rest(self, *, told: Callable[[str], None]) -> None:
-        """Go on."""
-
-    def association(self, *, told: Callable[[str], None], wait: bool) -> AbstractContextManager[None]:
-        """Go on."""
-        del told, wait
-        return nullcontext()
-
-    def spend(self, series: int) -> None:
-        """Nothing."""
 
 
 class FolderSurvey:
@@ -109,6 +91,10 @@ class FolderSurvey:
 
     def _token(self, file: File) -> str:
         return self._keys.subject(file.look.patient_id, file.look.issuer, file.look.study)
+
+    def grown(self, found: Found, order: Order) -> int:  # noqa: ARG002 - see ``study.Surveying``
+        """Nothing: a file that changes while it is read says so itself."""
+        return 0
 
     def order(self, found: Found, *, case_id: str) -> Order:
         """Everything that is there, and what is stored of the study already: a file that left is not missed."""

@@ -25,7 +25,7 @@ from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, Stu
 from .model import Keys, Level, Outcome, Status, Tally, Wanted
 from .pacing import OnceMore, Pacing, asking, ended_by_hours, fetch
 from .places import within
-from .plan import Order, requests
+from .plan import Order, offline, requests
 from .ports import Transport
 from .progress import Progress, Told
 from .publish import Publisher, Work, prune_folders
@@ -53,6 +53,7 @@ class Surveying(Protocol):
 
     def studies(self, asked: Asked) -> list[Found]: ...
     def order(self, found: Found, *, case_id: str) -> Order: ...
+    def grown(self, found: Found, order: Order) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,9 +354,19 @@ class StudyRun:
             code=self._last_code,
             error=self._error,
             stopped=self._means.stop.is_set(),
-            unlisted=sum(sink.unlisted for sink in self._sinks),
+            unlisted=max(sum(sink.unlisted for sink in self._sinks), self._grown(order)),
+            offline=offline(order, self._done),
             odd=odd,
         )
+
+    def _grown(self, order: Order) -> int:
+        """How much the study has grown since it was listed; an archive that does not say is not doubted for that."""
+        if not self._used or self._means.stop.is_set():
+            return 0
+        try:
+            return self._means.surveyor.grown(self._found, order)
+        except TransferError:
+            return 0
 
     def _settle(self, status: Status, reasons: Mapping[str, int], facts: StudyFacts | None) -> Status:
         """Give the verdict; the ledger's own, which knows what was waived."""
@@ -392,7 +403,16 @@ class StudyRun:
 
 #: What an archive may say of a study and not of its series, or of a series and not of its instances.
 _OTHER_LEVEL = frozenset(
-    {"http-404", "http-406", "http-413", "http-error", "identifier-mismatch", "not-supported", "unable-to-process", "not-found"}
+    {
+        "http-404",
+        "http-406",
+        "http-413",
+        "http-error",
+        "identifier-mismatch",
+        "not-supported",
+        "unable-to-process",
+        "not-found",
+    }
     | {"cannot-perform", "cannot-match", "not-sent", "sub-operation-failed", "truncated", "partial-answer", ""}
 )
 

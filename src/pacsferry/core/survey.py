@@ -21,6 +21,7 @@ _NO_SUCH_LEVEL = frozenset({"not-supported", "identifier-mismatch", "http-404", 
 
 
 AVAILABILITY = "InstanceAvailability"
+_COUNT = "NumberOfStudyRelatedInstances"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +80,11 @@ class Surveyor:
         asked = found.asked
         answers = _series_of(self.finder, asked, found.match)
         series = tuple(self._read_series(found, match) for match in chosen(asked.series, answers))
-        announced = found.match.number("NumberOfStudyRelatedInstances")
+        announced = found.match.number(_COUNT)
         narrowed = bool(asked.series or asked.images)
         if narrowed and not series:
             raise TransferError("the study has no series any more that match", code="not-found")
-        said = summed([one.availability for one in series]) or found.match.many(AVAILABILITY)
+        said = summed([one.availability for one in series]) or summed([found.match.many(AVAILABILITY)])
         return Order(
             study_uid=found.study_uid,
             plan=study_plan(found, case_id, series, announced, narrowed=narrowed),
@@ -97,19 +98,30 @@ class Surveyor:
 
     def grown(self, found: Found, order: Order) -> int:
         """How many instances more the archive has by now than ``order`` says. Raises ``TransferError``."""
-        answers = _series_of(self.finder, found.asked, found.match)
         before = {one.key: one for one in order.series}
-        more = 0
-        for match in chosen(found.asked.series, answers) if before else ():
-            uid = match.text("SeriesInstanceUID")
-            one, count = before.get(self.keys.uid(uid)), match.number("NumberOfSeriesRelatedInstances")
-            if one is None:
-                more += 1 if count is None else count
-            elif count is not None and one.count is not None:
-                more += max(0, count - one.count)
-            elif one.targets is not None and not one.narrowed:
-                more += max(0, len(self._images(found, uid, None) or ()) - len(one.targets))
-        return more
+        if not before:
+            return self._grown_study(found, order.plan.announced)
+        # Not with the count of series that the study had: a finder would think it has all of them.
+        answers = _series_of(self.finder, found.asked, replace(found.match, keys=_above(found)))
+        return sum(self._grown_series(found, match, before) for match in chosen(found.asked.series, answers))
+
+    def _grown_study(self, found: Found, announced: int | None) -> int:
+        """Where series are not listed: what the archive counts."""
+        if announced is None:
+            return 0
+        counts = [match.number(_COUNT) for match in self.finder.find(Query(level=Level.STUDY, keys=_above(found)))]
+        return max(0, max([count for count in counts if count is not None], default=0) - announced)
+
+    def _grown_series(self, found: Found, match: Match, before: Mapping[str, SeriesOrder]) -> int:
+        uid, count = match.text("SeriesInstanceUID"), match.number("NumberOfSeriesRelatedInstances")
+        one = before.get(self.keys.uid(uid))
+        if one is None:
+            return 1 if count is None else count
+        if count is not None and one.count is not None:
+            return max(0, count - one.count)
+        if one.targets is None or one.narrowed:
+            return 0
+        return max(0, len(self._images(found, uid, None) or ()) - len(one.targets))
 
     def _read_series(self, found: Found, match: Match) -> SeriesOrder:
         uid, said = match.text("SeriesInstanceUID"), match.many(AVAILABILITY) or found.match.many(AVAILABILITY)
@@ -150,6 +162,7 @@ class Surveyor:
             key=self.keys.uid(uid),
             uid=uid,
             sop_class=sop_class,
+            syntaxes=image.many("AvailableTransferSyntaxUID"),
             excluded=series.excluded or ("" if wanted else "select"),
             offline=gone(image.many(AVAILABILITY) or series.availability),
         )
@@ -236,6 +249,10 @@ def _unmatched(keys: Mapping[str, str]) -> TransferError:
         retryable=False,
         hint="leave the key out, or ask over another protocol ([find] use)",
     )
+
+
+def _above(found: Found) -> dict[str, str]:
+    return {"StudyInstanceUID": found.study_uid}
 
 
 def _patient(match: Match) -> tuple[str, str]:

@@ -20,7 +20,8 @@ class Signs:
 
     ``counted`` is the number of instances that the archive's counts speak of, where that is more than it lists;
     ``code`` the reason code of the last request that fell short; ``odd`` counts what sinks refused, by reason code;
-    ``unlisted`` instances came into being while the study was retrieved.
+    ``unlisted`` instances came into being while the study was retrieved. ``offline`` of what is missing was not asked
+    for, because the archive says that it is offline.
     """
 
     counted: int | None = None
@@ -28,6 +29,7 @@ class Signs:
     error: FerryError | None = None
     stopped: bool = False
     unlisted: int = 0
+    offline: int = 0
     odd: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -51,8 +53,10 @@ def status(now: StudyState, signs: Signs) -> Status:
 def _of_gap(now: StudyState, signs: Signs) -> Status:
     if signs.stopped:
         return Status.INTERRUPTED
-    if signs.code == "offline":
+    if signs.code == "offline" or signs.offline >= now.missing:
         return Status.OFFLINE
+    if signs.code == "outside-hours":
+        return Status.INCOMPLETE
     return Status.INCOMPLETE if now.stored or now.held else Status.FAILED
 
 
@@ -60,6 +64,8 @@ def _unknown(now: StudyState, signs: Signs) -> Status:
     """Nobody knows how many there should be."""
     if signs.stopped:
         return Status.INTERRUPTED
+    if signs.code == "outside-hours":
+        return Status.INCOMPLETE
     return Status.FAILED if signs.error is not None and not now.stored else Status.UNVERIFIED
 
 
@@ -68,7 +74,9 @@ def reasons(now: StudyState, signs: Signs, settled: Mapping[str, int]) -> dict[s
     counts = Counter(settled)
     counts.update(signs.odd)
     if now.missing:
-        counts["interrupted" if signs.stopped else signs.code or "not-sent"] += now.missing
+        away = min(signs.offline, now.missing)
+        counts["offline"] += away
+        counts["interrupted" if signs.stopped else signs.code or "not-sent"] += now.missing - away
     elif signs.counted is not None and signs.counted > _accounted(now):
         counts["counts-differ"] += signs.counted - _accounted(now)
     if signs.unlisted:
