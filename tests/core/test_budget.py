@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from pacsferry.core import budget as module
 from pacsferry.core.budget import Budget, Pace
 from pacsferry.core.errors import BusyError, InterruptedRun
 from pacsferry.core.hostlocks import HostLeases
+from pacsferry.core.hoststate import HostState
+from pacsferry.core.terms import Terms
 from support.ledgers import python, said
 
 
@@ -27,11 +28,8 @@ def clock(monkeypatch):
     class Clock:
         now = 1_000_000.0
 
-        def time(self):
-            return self.now
-
     one = Clock()
-    monkeypatch.setattr(module, "time", one)
+    monkeypatch.setattr(HostState, "clock", staticmethod(lambda: one.now))
     return one
 
 
@@ -65,7 +63,7 @@ def test_after_a_rest_the_count_starts_again(folder, clock):
     assert [one.spend(1), one.spend(1), one.spend(1)] == [0, 0, 10]
 
 
-def test_a_clock_that_was_put_back_does_not_stop_us(folder, clock):
+def test_a_time_that_cannot_be_does_not_stop_us(folder, clock):
     pace(folder).spend(3)
     clock.now -= 3600
     assert pace(folder).spend(1) == 0
@@ -104,7 +102,7 @@ def test_processes_count_together(folder, tmp_path, clock):
 
 def test_a_pause_is_told_and_can_be_interrupted(folder):
     stop = threading.Event()
-    budget = Budget(HostLeases(folder), "a:1", batch_size=1, batch_wait=60, stop=stop)
+    budget = Budget(HostLeases(folder), "a:1", Terms(batch_size=1, batch_wait=60), stop=stop)
     told = []
     threading.Timer(0.1, stop.set).start()
     began = time.monotonic()
@@ -116,7 +114,7 @@ def test_a_pause_is_told_and_can_be_interrupted(folder):
 
 
 def test_a_pause_is_over_when_it_is_over(folder):
-    budget = Budget(HostLeases(folder), "a:1", batch_size=2, batch_wait=0.1)
+    budget = Budget(HostLeases(folder), "a:1", Terms(batch_size=2, batch_wait=0.1))
     began = time.monotonic()
     budget.spend(1)
     budget.rest()
@@ -128,9 +126,9 @@ def test_a_pause_is_over_when_it_is_over(folder):
 
 
 def test_no_more_associations_than_the_budget_allows(folder):
-    mine = Budget(HostLeases(folder), "a:1", associations=2)
-    other_project = Budget(HostLeases(folder), "a:1", associations=2)
-    other_archive = Budget(HostLeases(folder), "b:1", associations=1)
+    mine = Budget(HostLeases(folder), "a:1", Terms(associations=2))
+    other_project = Budget(HostLeases(folder), "a:1", Terms(associations=2))
+    other_archive = Budget(HostLeases(folder), "b:1", Terms(associations=1))
     with (
         mine.association(),
         other_project.association(),
@@ -144,7 +142,7 @@ def test_no_more_associations_than_the_budget_allows(folder):
 
 
 def test_who_waits_for_an_association_says_so(folder):
-    budget = Budget(HostLeases(folder), "a:1", associations=1)
+    budget = Budget(HostLeases(folder), "a:1", Terms(associations=1))
     told, done = [], []
 
     def second():

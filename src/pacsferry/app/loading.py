@@ -14,7 +14,6 @@ from typing import Any
 from pacsferry import clearer
 from pacsferry.core import startup
 from pacsferry.core.arrivals import ArrivalStore
-from pacsferry.core.budget import Budget
 from pacsferry.core.errors import ConfigError, FerryError, StoreError
 from pacsferry.core.flow import Ladder, Limits, Naming, Outcome, Run
 from pacsferry.core.ledger import Ledger
@@ -34,6 +33,7 @@ from pacsferry.profiles.secrets import lines
 
 from .local import LocalWorker
 from .opening import Opened, existing, made, opened
+from .pacing import budget_of
 from .plans import saved_plan
 from .reporting import write_reports
 
@@ -208,16 +208,9 @@ def _machinery(
     naming_of(work)  # a list that cannot be read stops the run before anything is contacted
     staging = staging_of(project.images)
     with ExitStack() as stack:
-        budget = Budget(
-            work.hosts,
-            wiring.archive.address,
-            associations=profile.budget.associations,
-            batch_size=profile.budget.batch_size,
-            batch_wait=profile.budget.batch_wait,
-            stop=stop,
-        )
         finder = wiring.finder()
         stack.callback(finder.close)
+        budget = budget_of(wiring, work.hosts, finder, stop=stop, noted=_noting(work, run))
         ladder = Ladder(wiring.transports, work.hosts, told=saying(told), stop=stop, wait=options.wait)
         stack.callback(ladder.close)
         publisher = Publisher(work.ledger, run, project.images, staging, told)
@@ -250,6 +243,15 @@ def _machinery(
             how=work.how,
         )
         yield means, ladder
+
+
+def _noting(work: Opened, run: str) -> Callable[[str, float], None]:
+    """Put a sign of distress, and the pause that follows, on record."""
+
+    def noted(code: str, seconds: float) -> None:
+        work.ledger.note(run, "distress", outcome=code, details={"seconds": round(seconds, 1)})
+
+    return noted
 
 
 def saying(told: Told) -> Callable[[str], None]:

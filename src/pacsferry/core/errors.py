@@ -9,6 +9,7 @@ FerryError
 + StoreError             the destination                                             exit 6
 + RefusedError           policy forbids it                                           exit 7
 + BusyError              another process holds it                                    exit 8
+|   + OutsideHours       the archive may not be worked at this hour                  exit 8
 + InterruptedRun         Ctrl-C or SIGTERM; what was done is kept                    exit 130
 
 Messages travel to logs and tickets, so they say what, where and what would be right, and never a value
@@ -101,6 +102,10 @@ class BusyError(FerryError):
     """Another process holds what is needed."""
 
     exit_code = 8
+
+
+class OutsideHours(BusyError):
+    """The archive may not be worked at this hour."""
 
 
 class InterruptedRun(FerryError):

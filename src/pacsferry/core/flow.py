@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .errors import (
     BusyError,
     FerryError,
     HeldError,
     InterruptedRun,
+    OutsideHours,
     RefusedError,
     StoreError,
     TransferError,
@@ -21,6 +23,7 @@ from .errors import (
 from .hostlocks import HostLeases
 from .ledger_model import Lease, LeaseLost
 from .model import Row, Status, Subject
+from .pacing import asking, together
 from .ports import PseudonymSource, Transport
 from .progress import Progress
 from .query import Asked
@@ -127,7 +130,12 @@ class Run:
         self._later: list[tuple[Found, str]] = []
 
     def go(self, asked: Sequence[Asked]) -> Outcome:
-        """Do all that was asked for. Errors of a study or request stay with it; the ledger's or the disk's end all."""
+        """Do all that was asked for. Errors of a study or request stay with it; the ledger's or the disk's end all.
+
+        Raises ``OutsideHours`` where it may not wait for the archive's hours: then nothing was asked.
+        """
+        with suppress(InterruptedRun):  # then no request is tried, and each says so
+            self._means.budget.enter(told=self._waiting, wait=self._means.wait)
         found = self._limited(self._ask(asked))
         allowed = self._without_objections(found)
         cases = self._numbered(allowed)
@@ -135,6 +143,7 @@ class Run:
         for one in found:
             self._results.setdefault(one.key, self._not_reached(one, cases.get(one.subject.token, "")))
         rows = self._rows()
+        self._warnings += self._means.budget.warnings()
         self._remember(asked, rows, found)
         return Outcome(
             run=self._means.run,
@@ -149,13 +158,19 @@ class Run:
     def _ask(self, asked: Sequence[Asked]) -> list[Found]:
         """Each study once, under the first request that found it; a failed query is a row, never "not found"."""
         by_key: dict[str, Found] = {}
+        with together(self._means.budget, told=self._waiting, wait=self._means.wait):
+            self._ask_each(asked, by_key)
+        self._means.told(Progress(kind="planned", done=len(asked), total=len(by_key)))
+        return list(by_key.values())
+
+    def _ask_each(self, asked: Sequence[Asked], by_key: dict[str, Found]) -> None:
         for done, one in enumerate(asked):
             self._means.told(Progress(kind="query", done=done, total=len(asked)))
             if self._means.stop.is_set():
                 self._no_study(one, Status.INTERRUPTED, InterruptedRun.exit_code, code="not-tried")
                 continue
             try:
-                answers = self._means.surveyor.studies(one)
+                answers = self._studies(one)
             except TransferError as err:
                 status = Status.INTERRUPTED if self._means.stop.is_set() else Status.FAILED
                 self._no_study(one, status, err.exit_code, code=err.code, error=str(err))
@@ -166,8 +181,14 @@ class Run:
                 earlier = by_key.setdefault(found.key, found)
                 if earlier is not found:
                     by_key[found.key] = replace(earlier, mixed=earlier.mixed or found.mixed)
-        self._means.told(Progress(kind="planned", done=len(asked), total=len(by_key)))
-        return list(by_key.values())
+
+    def _studies(self, one: Asked) -> list[Found]:
+        """The studies of one request, asked for within the budget. Raises ``TransferError``."""
+        ask = partial(self._means.surveyor.studies, one)
+        return asking(self._means.budget, ask, told=self._waiting, wait=self._means.wait)
+
+    def _waiting(self, text: str) -> None:
+        self._means.told(Progress(kind="waiting", text=text))
 
     def _no_study(
         self, asked: Asked, status: Status, exit_code: int, *, code: str = "", error: str | None = None
@@ -229,7 +250,10 @@ class Run:
     # --- the studies
 
     def _work_on(self, found: list[Found], cases: Mapping[str, str]) -> None:
-        with ThreadPoolExecutor(self._means.budget.associations, thread_name_prefix="study") as threads:
+        with (
+            self._means.budget.guard(self._ladder.let_go),
+            ThreadPoolExecutor(self._means.budget.associations, thread_name_prefix="study") as threads,
+        ):
             list(threads.map(lambda one: self._one(one, cases[one.subject.token]), found))
         if self._later and not self._means.stop.is_set():
             self._ladder.let_go()
@@ -244,6 +268,7 @@ class Run:
         """Work on a study unless another process does; errors of a study stay with it, errors of the run end it."""
         lease: Lease | None = None
         try:
+            self._means.budget.enter(told=self._waiting, wait=self._means.wait)
             self._means.ledger.introduce(self._means.run, found.key, found.subject.token, case_id, found.original)
             lease = self._means.ledger.lease(found.key, seconds=LEASE)
             if lease is None:
@@ -367,5 +392,5 @@ def _code_of(error: FerryError) -> str:
     if isinstance(error, TransferError | HeldError):
         return error.code
     if isinstance(error, LeaseLost | BusyError):
-        return "busy"
+        return "outside-hours" if isinstance(error, OutsideHours) else "busy"
     return "no-space" if isinstance(error, StoreError) else "not-tried"

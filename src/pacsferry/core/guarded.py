@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import ssl
 
 T = TypeVar("T")
+
+
+def _nothing() -> None:
+    """For finders that keep no connections."""
+
+
 #: Names and values of header fields (RFC 9110 5.5): nothing that could begin another field.
 _FIELD_NAME, _FIELD_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~\x80-\xff]*")
 #: What says how a message is framed, to whom it goes and what may come back is never a plugin's.
@@ -56,6 +62,10 @@ class GuardedFinder:
             raise
         except Exception as err:
             raise failed("finder", self._name, err) from None
+
+    def rest(self) -> None:
+        """Give back connections that only wait for another query, where the finder keeps any."""
+        getattr(self._finder, "rest", _nothing)()
 
     def close(self) -> None:
         """See ``ports.Finder``."""

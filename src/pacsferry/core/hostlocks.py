@@ -21,7 +21,7 @@ from . import processes
 from .errors import BusyError, InterruptedRun
 from .shared import make_folder_like, open_shared, read_all, rewrite
 
-_FIRST_NAP, _LONGEST_NAP = 0.05, 1.0
+_FIRST_NAP, _LONGEST_NAP = 0.05, 0.4
 _UNPLAIN = re.compile(r"[^A-Za-z0-9.-]+")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from .arrivals import Arrival, ArrivalStore, NoRoom
 from .errors import HeldError, InterruptedRun
+from .hoststate import HostState
 from .model import Buffer, Head, Keys, Receipt, Wanted
 from .peek import Peeked, peek
 
@@ -38,7 +40,8 @@ class StudySink:
     """The sink of one study. ``deliver`` gets each object once; ``done`` are keys that need not come again.
 
     ``listed`` are the keys of the expected instances, or None when only counts are known. What belongs to the study
-    and is not listed came into being meanwhile: it is taken, and ``unlisted`` counts it.
+    and is not listed came into being meanwhile: it is taken, and ``unlisted`` counts it. ``pace`` is told of bytes as
+    they come, and waits where the archive's budget says so; ``another`` is ``ports.SharingSink.another``.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class StudySink:
         listed: frozenset[str] | None = None,
         unwanted: frozenset[str] = frozenset(),
         stop: threading.Event | None = None,
+        pace: Callable[[int], None] = lambda _count: None,
+        another: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(False),
     ) -> None:
         self._study = study_uid
         self._keys = keys
@@ -65,6 +70,13 @@ class StudySink:
         self.no_space = threading.Event()
         self.counts: Counter[str] = Counter()
         self.unlisted = 0
+        self._pace = pace
+        self.another = another
+        #: Objects and bytes that transports offered, whatever became of them, and when the first began to come.
+        self.offered = self.size = 0
+        self.first: float | None = None
+        #: Number and bytes of what was taken, by series.
+        self.sizes: dict[str, tuple[int, int]] = {}
 
     def accept(self, head: Head, chunks: Iterable[Buffer]) -> Receipt:
         """See ``ports.Sink``."""
@@ -73,11 +85,22 @@ class StudySink:
         if self.no_space.is_set():
             return Receipt.NO_SPACE
         try:
-            arrival = self._store.receive(head, chunks)
+            arrival = self._store.receive(head, self._paced(chunks))
         except NoRoom:
             self.no_space.set()
             return Receipt.NO_SPACE
         return self._kept(arrival, lambda: self._sort(arrival))
+
+    def _paced(self, chunks: Iterable[Buffer]) -> Iterator[Buffer]:
+        """The bytes as they come, and no faster than the archive's budget allows."""
+        with self._lock:
+            self.offered += 1
+            self.first = HostState.clock() if self.first is None else self.first
+        for chunk in chunks:
+            count = memoryview(chunk).nbytes
+            yield chunk
+            self.size += count
+            self._pace(count)
 
     def take(self, received: Received) -> Receipt:
         """Take an object that is known to belong here already. Raises ``InterruptedRun``."""
@@ -151,6 +174,8 @@ class StudySink:
                 return Receipt.DUPLICATE
             self._taken.add(received.key)
             self.counts["received"] += 1
+            images, size = self.sizes.get(received.series, (0, 0))
+            self.sizes[received.series] = images + 1, size + received.arrival.size
             if self._listed is not None and received.key not in self._listed:
                 self.unlisted += 1
         self._deliver(received)

@@ -8,12 +8,15 @@ from pydantic import (
     AfterValidator,
     Field,
     StrictInt,
+    field_validator,
     model_validator,
 )
 
 from pacsferry.core.archive import Archive, Choice, Strict, Uid
+from pacsferry.core.hours import hours, time_zone
 from pacsferry.core.selection import Rule, Selection
-from pacsferry.core.units import Duration
+from pacsferry.core.terms import Terms
+from pacsferry.core.units import Duration, Size
 
 from .secrets import SecretRef
 
@@ -24,12 +27,6 @@ ArchiveTable = Archive
 class Budget(Strict):
     """How much of the archive may be used; shared by everybody on this host who uses it."""
 
-    not_yet: ClassVar = {
-        "bytes_per_minute": "budgets of bytes",
-        "hours": "a weekly calendar",
-        "hours_end": "a weekly calendar",
-        "timezone": "a weekly calendar",
-    }
     associations: Annotated[StrictInt, Field(ge=1, le=64)] = Field(
         default=2, description="associations or HTTP requests at once, 1 to 64"
     )
@@ -37,7 +34,51 @@ class Budget(Strict):
     batch_wait: Annotated[Duration, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         default=0.0, description="the pause after each batch"
     )
+    bytes_per_minute: Annotated[Size, Field(ge=1000, le=10**15)] | None = Field(
+        default=None, description="bytes that may come per minute, for example '2GB'; 1kB at least"
+    )
+    hours: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        default=(), description="when the archive may be worked: 'mon-fri 19:00-06:00', 'sat,sun'; none: always"
+    )
+    hours_end: Literal["finish", "abort"] = Field(
+        default="finish", description="whether a study under way at the end of the hours is finished or ended"
+    )
+    timezone: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="the archive's time zone, as 'Europe/Zurich'; the host's own where none is named"
+    )
+    back_off: Annotated[Duration, Field(ge=0, le=300, allow_inf_nan=False)] = Field(
+        default=0.5, description="the pause after a first sign of distress; it doubles with each further one; 0s: none"
+    )
+    patience: Annotated[Duration, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+        default=600.0, description="how long to wait for an archive in distress that does not get better"
+    )
     max_studies: Annotated[StrictInt, Field(ge=1)] = Field(default=500, description="more studies need --yes")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            time_zone(name)
+        return name
+
+    @field_validator("hours")
+    @classmethod
+    def _readable(cls, said: tuple[str, ...]) -> tuple[str, ...]:
+        hours(said)
+        return said
+
+    def terms(self) -> Terms:
+        """As core applies it."""
+        return Terms(
+            associations=self.associations,
+            batch_size=self.batch_size,
+            batch_wait=self.batch_wait,
+            bytes_per_minute=self.bytes_per_minute,
+            hours=hours(self.hours, self.timezone),
+            abort=self.hours_end == "abort",
+            back_off=self.back_off,
+            patience=self.patience,
+        )
 
 
 Patterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
