@@ -51,6 +51,8 @@ PERMANENT = 1
 
 #: "No reason given", by the service user or by the ACSE provider: all that there is for a wrong identity.
 _NO_REASON = {(1, 1), (2, 1)}
+#: To find out whether a port speaks TLS that gave no answer without.
+_LOOK_SECONDS = 3.0
 _SILENT = "check host, port and both AE titles; if it is a TLS port, set archive.dimse.tls"
 
 _REJECTIONS = {
@@ -266,7 +268,8 @@ class Caller:
 
     def _unanswered(self, service: str, line: driving.Line) -> TransferError:
         """It is connected, and whatever came was no answer to an association request."""
-        if line.foreign:
+        host, port = self.dimse.host, self.dimse.port
+        if self._tls is None and (line.foreign or tls.spoken(host, port, min(self.timeouts.connect, _LOOK_SECONDS))):
             hint = 'write archive.dimse.tls = { mode = "required", ca = … }'
             return trouble(service, "tls", f"{self.address} speaks TLS, and archive.dimse.tls is off", hint=hint)
         if line.oversized:

@@ -1,10 +1,11 @@
-"""TLS of DIMSE connections (PS3.15 B.12): contexts from a profile's tables, failures in words; it opens no socket."""
+"""TLS of DIMSE connections (PS3.15 B.12): contexts from a profile's tables, failures in words; it sends no data."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
+import socket
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
@@ -262,14 +263,29 @@ def explained(err: OSError) -> tuple[str, str, bool]:
         )
         return *why, False
     if isinstance(err, TimeoutError):
-        return "it does not answer the TLS handshake", _NO_TLS[1], True
+        return "it does not answer the TLS handshake, and may not speak TLS", _NO_TLS[1], True
     if isinstance(err, ssl.SSLEOFError | ConnectionError):
-        return "it ended the connection in the TLS handshake", _NO_TLS[1], True
+        return "it ended the connection in the TLS handshake, and may not speak TLS", _NO_TLS[1], True
     reason = getattr(err, "reason", None) or ""
     found = _CLIENT_WORDS.get(reason)
     return (
         (*found, False) if found else (f"the TLS handshake failed ({reason or type(err).__name__})", _NO_TLS[1], True)
     )
+
+
+def spoken(host: str, port: int, seconds: float) -> bool:
+    """Whether a port that would not talk plainly speaks TLS. Many servers do not even send an alert."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent, nothing believed
+    try:
+        with socket.create_connection((host, port), seconds) as plain, context.wrap_socket(plain):
+            return True
+    except ssl.SSLEOFError:
+        return False
+    except ssl.SSLError as err:
+        return _CLIENT_WORDS.get(err.reason or "") is not _NO_TLS
+    except OSError:
+        return False
 
 
 #: OpenSSL's reasons when we are the server: what to remember (``admission`` has the words).
