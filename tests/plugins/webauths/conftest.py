@@ -23,7 +23,7 @@ def one_study(request):
     return [answer(200, json.dumps(body).encode(), Content_Type="application/dicom+json")]
 
 
-def archive_of(base, url: str, auth: dict, *, stall: float = 5, **web) -> Archive:
+def archive_of(base, url: str | None, auth: dict, *, stall: float = 5, **web) -> Archive:
     """As the composition root makes it: settings checked, secrets not read yet."""
     archive = Archive(
         name="test",
