@@ -11,12 +11,13 @@ import typer.core
 
 from pacsferry.core import redact, startup
 
-from . import stopping
+from . import remarks, stopping
 from .audit import audit
 from .check import check
 from .deidentify import deidentify
 from .demo import demo
 from .describe import describe
+from .doctor import doctor
 from .echo import echo
 from .explain import explain
 from .failure import report as report_failure
@@ -108,6 +109,7 @@ def _commands() -> None:
         ("status", status, LOOK),
         ("report", report, LOOK),
         ("echo", echo, LOOK),
+        ("doctor", doctor, LOOK),
         ("describe", describe, PRIVACY),
         ("explain", explain, PRIVACY),
         ("audit", audit, PRIVACY),
@@ -131,4 +133,5 @@ def run() -> None:
     redact.quiet()
     redact.guard_excepthooks()
     stopping.take()
+    remarks.hear(sys.argv[1:])
     app(prog_name="pacsferry")
