@@ -30,11 +30,14 @@ def begin() -> None:
         later(*LATER)
 
 
-def over() -> None:
-    """Called when work begins: what is there stays, and what comes is looked at as usual. Only after ``begin``."""
+def over(*, seldom: bool = False) -> None:
+    """Called when work begins: what is there stays, and what comes is looked at as usual. Only after ``begin``.
+
+    ``seldom``: what comes makes hardly any garbage that only looking for it finds.
+    """
     if _usual:
         gc.freeze()
-        gc.set_threshold(*_usual)
+        gc.set_threshold(_SELDOM if seldom else _usual[0], *_usual[1:])
         _usual.clear()
 
 
