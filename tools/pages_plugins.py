@@ -158,5 +158,9 @@ def quirks() -> str:
     return text
 
 
-def _said(value: bool | None) -> str:
-    return {True: "yes", False: "no", None: "not known"}[value]
+def _said(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "not known"}[value]
+    if isinstance(value, tuple):
+        return ", ".join(f"`{one}`" for one in value) or "none"
+    return f"{value:,g}" if isinstance(value, int | float) else f"`{value}`"

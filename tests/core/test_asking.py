@@ -257,13 +257,6 @@ def test_keys_that_the_archive_does_not_match_are_not_sent_but_asked_to_be_retur
     assert set(asked.wants) == keys.keys() - sent
 
 
-def test_a_question_of_which_nothing_is_left_is_refused():
-    finder = WholeFinder(Limited([]), Quirks(modality_matching=False).over(STANDARD), TODAY)
-    with pytest.raises(TransferError) as caught:
-        uids(finder, ModalitiesInStudy="CT")
-    assert caught.value.code == "unmatched"
-
-
 def test_counts_that_are_not_believed_are_not_passed_on():
     archive = Limited([study(1, "20240101") | {"NumberOfStudyRelatedInstances": "9", "InstanceAvailability": "ONLINE"}])
     quirks = Quirks(counts=False, availability=False).over(STANDARD)

@@ -94,13 +94,6 @@ class WholeFinder:
         left_out = tuple(word for word in query.keys if word not in kept)
         if not left_out:
             return query
-        if not kept:
-            raise TransferError(
-                f"the archive does not match {', '.join(left_out)}, and nothing else was asked for",
-                code="unmatched",
-                retryable=False,
-                hint="add dates, or another key that the archive matches",
-            )
         return replace(query, keys=kept, wants=(*query.wants, *left_out), expected=None)
 
     def _matched(self, word: str, value: str) -> bool:
