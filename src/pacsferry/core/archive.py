@@ -360,6 +360,10 @@ class Quirks(Strict):
         default=None, description="C-FIND wants * and not an empty value in keys that are to be returned only"
     )
     wildcards_in_dates: StrictBool | None = Field(default=None, description="that * may also stand in dates and times")
+    uncompressed_only: StrictBool | None = Field(
+        default=None,
+        description="C-GET: compressed transfer syntaxes are accepted and then fail to be sent, so none is proposed",
+    )
     image_level_retrieve: StrictBool | None = Field(
         default=None, description="C-GET and C-MOVE take single instances; if not, their series is asked for"
     )
@@ -407,6 +411,7 @@ STANDARD = Quirks(
     result_limit=0,
     universal_star=False,
     wildcards_in_dates=False,
+    uncompressed_only=False,
     image_level_retrieve=True,
     one_move_at_a_time=False,
     settle=0.0,

@@ -94,15 +94,17 @@ class Match:
 class Wanted:
     """What a transport is asked for: a study, a series of it, or instances of one series.
 
-    ``sop_classes`` are those found in the answers (empty: not known); ``expected`` is how many instances should
-    come (None: not known). ``nearline`` says that the archive has to bring it back from slow storage first. UIDs are
-    original ones, as the archive knows them.
+    ``sop_classes`` are those found in the answers (empty: not known), ``syntaxes`` pairs of SOP class and transfer
+    syntax that the archive says it has (AvailableTransferSyntaxUID; empty: not known); ``expected`` is how many
+    instances should come (None: not known). ``nearline`` says that the archive has to bring it back from slow storage
+    first. UIDs are original ones, as the archive knows them.
     """
 
     study: str
     series: str | None = None
     instances: tuple[str, ...] = ()
     sop_classes: frozenset[str] = frozenset()
+    syntaxes: frozenset[tuple[str, str]] = frozenset()
     expected: int | None = None
     nearline: bool = False
 

@@ -12,15 +12,21 @@ from .model import Evidence, Level, Wanted
 
 #: How many instances one request names at most; longer UID lists exceed what some peers read at once.
 UIDS_PER_REQUEST = 200
+#: The counters of C-GET and C-MOVE are 16 bit wide (PS3.7 9.1.3, 9.1.4): nobody can account for more in one request.
+MOST_PER_REQUEST = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An instance as the archive knows it. ``excluded`` is a reason code, or empty; ``offline`` is not asked for."""
+    """An instance as the archive knows it. ``excluded`` is a reason code, or empty; ``offline`` is not asked for.
+
+    ``syntaxes`` are the transfer syntaxes in which the archive says it has it.
+    """
 
     key: str
     uid: str = field(repr=False)
     sop_class: str = ""
+    syntaxes: tuple[str, ...] = ()
     excluded: str = ""
     offline: bool = False
 
@@ -141,7 +147,9 @@ def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> 
     here = Counter(done.values())
     missing = [(series, _missing(series, done)) for series in order.series if _incomplete(series, done, here)]
     if order.whole and len(missing) == len(order.series) and not done and Level.STUDY in takes:
-        return [_wanted(order, missing)]
+        whole = _wanted(order, missing)
+        if _countable(whole.expected) or not takes & {Level.SERIES, Level.IMAGE}:
+            return [whole]
     return [wanted for series, targets in missing for wanted in _of_series(order, series, targets, takes)]
 
 
@@ -171,7 +179,8 @@ def offline(order: Order, done: Mapping[str, str]) -> int:
 
 def _of_series(order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]) -> Iterator[Wanted]:
     untouched = series.targets is None or len(targets) == len(series.targets)
-    if Level.IMAGE in takes and not (untouched and series.whole and Level.SERIES in takes) and targets:
+    at_once = untouched and series.whole and Level.SERIES in takes and _countable(len(targets))
+    if Level.IMAGE in takes and not at_once and targets:
         for start in range(0, len(targets), UIDS_PER_REQUEST):
             yield _named(order, series, targets[start : start + UIDS_PER_REQUEST])
     elif Level.SERIES in takes:
@@ -186,6 +195,7 @@ def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
         series=series.uid,
         instances=tuple(target.uid for target in targets),
         sop_classes=_classes(targets),
+        syntaxes=_syntaxes(targets),
         expected=len(targets),
         nearline=order.nearline,
     )
@@ -194,10 +204,12 @@ def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
 def _wanted(order: Order, parts: list[tuple[SeriesOrder, list[Target]]], *, series_uid: str | None = None) -> Wanted:
     counts = [series.count if series.targets is None else len(targets) for series, targets in parts]
     listed = all(series.targets is not None for series, _ in parts)
+    every = [target for _, targets in parts for target in targets]
     return Wanted(
         study=order.study_uid,
         series=series_uid,
-        sop_classes=_classes([target for _, targets in parts for target in targets]) if listed else frozenset(),
+        sop_classes=_classes(every) if listed else frozenset(),
+        syntaxes=_syntaxes(every),
         expected=None if None in counts else sum(count for count in counts if count is not None),
         nearline=order.nearline,
     )
@@ -207,3 +219,11 @@ def _classes(targets: list[Target]) -> frozenset[str]:
     """The SOP classes of the targets; empty when one of them is not known."""
     classes = frozenset(target.sop_class for target in targets)
     return frozenset() if "" in classes else classes
+
+
+def _syntaxes(targets: list[Target]) -> frozenset[tuple[str, str]]:
+    return frozenset((target.sop_class, syntax) for target in targets for syntax in target.syntaxes)
+
+
+def _countable(expected: int | None) -> bool:
+    return expected is None or expected <= MOST_PER_REQUEST

@@ -62,6 +62,42 @@ def test_it_ends_and_no_association_is_too_large(count: int, takes: str) -> None
     assert negotiation.exhausted
 
 
+def test_what_the_archive_says_it_has_comes_first_but_others_have_their_turn() -> None:
+    jpeg = "1.2.840.10008.1.2.4.50"
+    compressed = Negotiation([CT], {(CT, RLE), (MR, jpeg)}).proposals()
+    assert [one.syntaxes for one in compressed[:3]] == [(RLE,), UNCOMPRESSED, (COMPRESSED[0],)]
+    mixed = Negotiation([CT], {(CT, RLE), (CT, ELE)}).proposals()
+    assert [one.syntaxes for one in mixed[:3]] == [UNCOMPRESSED, (RLE,), (COMPRESSED[0],)]
+    assert len(compressed) == len(mixed) == len(COMPRESSED) + 1
+
+
+def test_a_report_that_is_said_to_be_compressed_is_asked_for_so() -> None:
+    assert [one.syntaxes for one in Negotiation([SR], {(SR, RLE)}).proposals()[:2]] == [(RLE,), UNCOMPRESSED]
+
+
+def test_with_little_room_what_is_stored_and_what_can_be_made_of_it_are_asked_for() -> None:
+    classes = [f"1.2.3.{n}" for n in range(60)]
+    proposals = Negotiation(classes, {(one, RLE) for one in classes}).proposals()
+    assert [one.syntaxes for one in proposals] == [(RLE,), UNCOMPRESSED] * 60
+
+
+def test_more_classes_than_an_association_takes_have_their_turn_in_the_next() -> None:
+    negotiation = Negotiation([f"1.2.3.{n}" for n in range(140)])
+    first = {one.sop_class for one in negotiation.proposals()}
+    assert negotiation.unasked
+    second = {one.sop_class for one in negotiation.proposals()}
+    assert (len(first), len(second - first), negotiation.unasked) == (127, 13, False)
+
+
+def test_the_last_resort_is_for_classes_of_which_nothing_came() -> None:
+    negotiation = Negotiation([CT, MR])
+    plain = negotiation.uncompressed({(CT, RLE)})
+    assert plain is not None
+    assert plain.proposals() == [Proposal(sop_class=MR, syntaxes=UNCOMPRESSED)]
+    assert negotiation.uncompressed({(CT, RLE), (MR, RLE)}) is None
+    assert plain.uncompressed() is None
+
+
 def answered(proposal: Proposal, takes: str) -> Answer:
     taken = takes in {"first", "all"} or (takes == "uncompressed" and proposal.syntaxes == UNCOMPRESSED)
     return Answer(proposal=proposal, accepted=proposal.syntaxes[0] if taken else None)

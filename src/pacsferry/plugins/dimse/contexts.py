@@ -68,24 +68,48 @@ def may_be_compressed(sop_class: str) -> bool:
 
 
 class Negotiation:
-    """What to propose next, for one request. ``classes``: those known to be in it, most important first."""
+    """What to propose next, for one request.
 
-    def __init__(self, classes: Iterable[str]) -> None:
+    ``classes``: those known to be in it, most important first. ``stored``: pairs of class and transfer syntax that the
+    archive says it has (AvailableTransferSyntaxUID): these come first, the others all the same have their turn.
+    ``plain``: never ask for anything compressed.
+    """
+
+    def __init__(self, classes: Iterable[str], stored: Iterable[tuple[str, str]] = (), *, plain: bool = False) -> None:
+        pairs = frozenset(stored)
+        self._plain = plain
         self._open: dict[str, list[tuple[str, ...]]] = {
-            sop_class: [UNCOMPRESSED, *((one,) for one in COMPRESSED if may_be_compressed(sop_class))]
+            sop_class: [UNCOMPRESSED] if plain else _turns(sop_class, {x for one, x in pairs if one == sop_class})
             for sop_class in dict.fromkeys(classes)
         }
+        self._classes = tuple(self._open)
+        self._fresh = set(self._classes)
 
     @property
     def exhausted(self) -> bool:
         """Whether every syntax of every class had its turn."""
         return not any(self._open.values())
 
+    @property
+    def unasked(self) -> bool:
+        """Whether there are classes that had no turn at all yet: more of them than one association takes."""
+        return bool(self._fresh)
+
+    def uncompressed(self, delivered: Iterable[tuple[str, str]] = ()) -> Negotiation | None:
+        """The last resort for archives that accept compressed syntaxes and then fail to send.
+
+        It is for classes of which nothing was ``delivered``; None where there are none, or this is it already.
+        """
+        came = {sop_class for sop_class, _ in delivered}
+        left = [sop_class for sop_class in self._classes if sop_class not in came]
+        return Negotiation(left, plain=True) if left and not self._plain else None
+
     def proposals(self) -> list[Proposal]:
         """Up to 127 contexts: one syntax each where there is room, else the rest of a class in one."""
         waiting = [sop_class for sop_class, items in self._open.items() if items]
-        waiting.sort(key=lambda sop_class: UNCOMPRESSED not in self._open[sop_class])
+        waiting.sort(key=lambda sop_class: sop_class not in self._fresh)
         chosen = waiting[:SLOTS]
+        self._fresh.difference_update(chosen)
         room = {sop_class: SLOTS // len(chosen) for sop_class in chosen}
         return [
             Proposal(sop_class=sop_class, syntaxes=syntaxes)
@@ -118,12 +142,29 @@ class Negotiation:
         self._open[sop_class] = [item for item in items if not gone.issuperset(item)]
 
 
+def _turns(sop_class: str, stored: set[str]) -> list[tuple[str, ...]]:
+    """The contexts of a class in the order of their turns, one compressed syntax each.
+
+    Where all of it is stored compressed, that comes before what an archive would have to make first.
+    """
+    known = [syntax for syntax in COMPRESSED if syntax in stored]
+    if not known and not may_be_compressed(sop_class):
+        return [UNCOMPRESSED]
+    first = [(syntax,) for syntax in known]
+    others = [(syntax,) for syntax in COMPRESSED if syntax not in stored]
+    if stored <= set(known) and known:
+        return [*first, UNCOMPRESSED, *others]
+    return [UNCOMPRESSED, *first, *others]
+
+
 def _fit(items: list[tuple[str, ...]], room: int) -> list[tuple[str, ...]]:
     if len(items) <= room:
         return items
-    rest = tuple(syntax for item in items[room - 1 :] for syntax in item)
+    head, tail = items[: room - 1], items[room - 1 :]
+    if tail[0] == UNCOMPRESSED:
+        return [*head, UNCOMPRESSED]
     # Uncompressed and compressed in one context: the archive would take one of them for everything.
-    return items[:room] if items[room - 1] == UNCOMPRESSED else [*items[: room - 1], rest]
+    return [*head, tuple(syntax for item in tail if item != UNCOMPRESSED for syntax in item)]
 
 
 def classes_for(found: Iterable[str], configured: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pynetdicom.presentation import PresentationContext
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Buffer, Level, Ping, Tally, Traits, Wanted
-from pacsferry.core.ports import Sink
+from pacsferry.core.ports import Finding, Sink
 
 from . import driving
 from .association import MODELS, Call, Caller, contexts
@@ -27,7 +27,8 @@ from .storing import Intake
 UIDS_PER_REQUEST = 200
 #: Associations that bring nothing new, after which an archive's failures are taken for final.
 FRUITLESS = 2
-ROUNDS = 8
+#: Errors that concern what was proposed: another proposal may be accepted.
+_NOT_ACCEPTED = frozenset({"no-context", "refused-association"})
 #: After "out of resources" the archive gets this long to read it.
 FAREWELL_SECONDS = 0.5
 
@@ -40,6 +41,8 @@ class CGet:
     def __init__(self, archive: Archive, settings: GetSettings) -> None:
         self._model = MODELS[settings.model]["get"]
         self._caller = Caller(archive, "c-get")
+        self._plain_only = bool(archive.quirks.uncompressed_only)
+        self._plain_first = False
 
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         """Bring what is wanted. Raises ``TransferError``, and ``StoreError`` when the sink has no space."""
@@ -49,10 +52,12 @@ class CGet:
 
     def _fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         intake = Intake(wanted, sink)
-        negotiation = Negotiation(classes_for(wanted.sop_classes, self._caller.dimse.sop_classes))
-        first = self._round(negotiation, intake, ())
+        classes = classes_for(wanted.sop_classes, self._caller.dimse.sop_classes)
+        negotiation = Negotiation(classes, wanted.syntaxes, plain=self._plain_only)
+        plain = negotiation.uncompressed() if self._plain_first else None
+        first = self._round(plain or negotiation, intake, ())
         before = intake.count
-        if _worth_repair(first, intake):
+        if _worth_repair(first, negotiation, intake):
             self._repair(first, negotiation, intake)
         repaired = intake.count - before
         if first.error is not None and not repaired:
@@ -60,19 +65,31 @@ class CGet:
         return first.tally(repaired)
 
     def _repair(self, first: Outcome, negotiation: Negotiation, intake: Intake) -> None:
-        """Ask again in syntaxes that had no turn, until all came or nothing new comes."""
+        """Ask again in syntaxes that had no turn, until all came or nothing new comes; at last in plain ones only."""
         fruitless, last = 0, first
-        for _ in range(ROUNDS):
-            if negotiation.exhausted or fruitless == FRUITLESS or not _worth_repair(last, intake):
-                return
-            before = intake.count
+        while not negotiation.exhausted and fruitless < FRUITLESS and _worth_repair(last, negotiation, intake):
+            fresh, before = negotiation.unasked, intake.count
             try:
-                self._round(negotiation, intake, intake.missing(first.failed_uids))
+                last = self._round(negotiation, intake, intake.missing(first.failed_uids))
             except TransferError as err:
-                if err.code not in {"no-context", "refused-association"}:
+                if err.code not in _NOT_ACCEPTED:
                     raise
-                return
-            fruitless = 0 if intake.count > before else fruitless + 1
+                if not fresh:
+                    break
+            fruitless = 0 if intake.count > before or fresh else fruitless + 1
+        plain = None if self._plain_first else negotiation.uncompressed(intake.delivered)
+        if plain is not None and _worth_repair(last, negotiation, intake):
+            self._last_resort(first, plain, intake)
+
+    def _last_resort(self, first: Outcome, plain: Negotiation, intake: Intake) -> None:
+        """Archives that accept a compressed syntax and then fail to send may send what they make of it."""
+        before = intake.count
+        try:
+            self._round(plain, intake, intake.missing(first.failed_uids))
+        except TransferError as err:
+            if err.code not in _NOT_ACCEPTED:
+                raise
+        self._plain_first = intake.count > before
 
     def _round(self, negotiation: Negotiation, intake: Intake, failed: tuple[str, ...]) -> Outcome:
         """One association: propose, ask, receive, learn."""
@@ -109,6 +126,12 @@ class CGet:
         """C-ECHO. Raises ``TransferError``."""
         return self._caller.ping()
 
+    def probe(self, samples: Sequence[Wanted] = ()) -> Iterator[Finding]:
+        """See ``ports.Prober``: roles, classes, syntaxes, and a small retrieval."""
+        from .probe_get import probe
+
+        return probe(self, self._caller, self._model, samples)
+
     def close(self) -> None:
         """End every association."""
         self._caller.close()
@@ -139,8 +162,9 @@ def _request(intake: Intake, failed: tuple[str, ...]) -> tuple[dict[str, str], L
     return retrieve_keys(wanted), wanted.level
 
 
-def _worth_repair(outcome: Outcome, intake: Intake) -> bool:
-    return outcome.some_failed and not intake.complete
+def _worth_repair(outcome: Outcome, negotiation: Negotiation, intake: Intake) -> bool:
+    """Whether something may come that did not: the archive says so, or we know so of classes without a turn yet."""
+    return not intake.complete and (outcome.some_failed or (negotiation.unasked and intake.wanted.expected is not None))
 
 
 def _contexts(proposals: Sequence[Proposal]) -> list[PresentationContext]:

@@ -17,7 +17,8 @@ from .statuses import STORE_FAILED, STORE_NO_SPACE
 class Intake:
     """One request's way into the sink. Remembers which instances came, and when; any thread may call ``store``.
 
-    ``error`` is what the sink raised, ``full`` that it has no space: either ends the request.
+    ``error`` is what the sink raised, ``full`` that it has no space: either ends the request. ``originators`` are the
+    Move Originator Message IDs that came (PS3.7 9.1.1.1.8).
     """
 
     def __init__(self, wanted: Wanted, sink: Sink) -> None:
@@ -29,6 +30,7 @@ class Intake:
         self.error: BaseException | None = None
         self.full = False
         self.arrived = time.monotonic()
+        self.originators: set[int | None] = set()
 
     @property
     def broken(self) -> bool:
@@ -47,7 +49,7 @@ class Intake:
 
     @property
     def delivered(self) -> frozenset[tuple[str, str]]:
-        """The pairs of SOP class and transfer syntax that came."""
+        """The pairs of SOP class and transfer syntax that came, also of objects that were refused."""
         with self._lock:
             return frozenset(self._delivered)
 
@@ -85,9 +87,10 @@ class Intake:
             self.arrived = time.monotonic()
             if receipt is Receipt.NO_SPACE:
                 self.full = True
-            elif receipt in (Receipt.KEPT, Receipt.DUPLICATE):
+                return
+            self._delivered.add((head.sop_class or "", head.transfer_syntax or ""))
+            if receipt in (Receipt.KEPT, Receipt.DUPLICATE):
                 self._seen.add(head.sop_instance or "")
-                self._delivered.add((head.sop_class or "", head.transfer_syntax or ""))
 
     def check(self) -> None:
         """Raise what broke it, if anything."""
