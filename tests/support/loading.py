@@ -52,6 +52,7 @@ port = {self.receiver_port}
 url = "{self.archive.dicomweb_url}"
 [budget]
 batch_wait = "0s"
+back_off = "20ms"
 {chosen}
 {extra or self.extra}
 """

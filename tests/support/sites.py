@@ -51,6 +51,7 @@ port = {self.receiver_port}
 {web}
 [budget]
 batch_wait = "0s"
+back_off = "20ms"
 {chosen}
 {extra or self.extra}
 """

@@ -118,7 +118,7 @@ class Budget:
         hours = self._terms.hours
         while hours is not None and not hours.open(at := now()):
             until = hours.change(at)
-            when = f"{until:%a %Y-%m-%d %H:%M %Z}" if until else "they begin"
+            when = f"{hours.local(until):%a %Y-%m-%d %H:%M %Z}" if until else "they begin"
             if not wait:
                 raise OutsideHours(
                     f"{self._archive} may not be worked now ([budget] hours); the next ones begin {when}",

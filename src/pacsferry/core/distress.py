@@ -211,8 +211,9 @@ class Breaker:
             usual, count = number(kept, "usual"), number(kept, "samples")
             slow = count >= _FEW and seconds > max(usual * _SLOWER, _SLOW_SECONDS)
             row = number(kept, "slow_row") + 1 if slow else 0
-            # What is slow moves the measure, too, or an archive that changed for good would be slow for ever.
-            kept["usual"] = seconds if count == 0 else usual + (seconds - usual) * max(0.05, 1 / (count + 1))
+            # One tape that was fetched must not move the measure much, and an archive that changed for good must.
+            step = (min(seconds, usual * 2) if count >= _FEW else seconds) - usual
+            kept["usual"] = usual + step * max(0.05, 1 / (count + 1))
             kept |= {"samples": min(count + 1, 1000), "slow_row": row % _IN_A_ROW}
         return row >= _IN_A_ROW
 

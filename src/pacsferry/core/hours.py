@@ -43,7 +43,10 @@ class Hours:
         return bool(self.week[there.weekday() * _DAY + there.hour * 60 + there.minute])
 
     def change(self, at: datetime) -> datetime | None:
-        """The next instant at which ``open`` answers otherwise, on the archive's clock; None where it never does."""
+        """The next instant at which ``open`` answers otherwise, in UTC; None where it never does.
+
+        UTC, because Python subtracts two times of one zone as if its clock were never put forward or back.
+        """
         now, step = self.open(at), at.astimezone(UTC).replace(second=0, microsecond=0)
         if 0 not in self.week:
             return None
@@ -51,17 +54,17 @@ class Hours:
         while step < last:
             step += _MINUTE
             if self.open(step) is not now:
-                return self.local(step)
+                return step
         return None
 
     def end(self, start: datetime, seconds: float) -> datetime | None:
-        """When work of so many seconds that may begin at ``start`` is done; None where that is too far away to say."""
-        at, left = start, seconds
+        """When work of so many seconds that may begin at ``start`` is done, in UTC; None where that is too far away."""
+        at, left = start.astimezone(UTC), seconds
         for _ in range(1000):
             until = self.change(at)
             if self.open(at):
                 if until is None or (until - at).total_seconds() >= left:
-                    return self.local(at.astimezone(UTC) + timedelta(seconds=left))
+                    return at + timedelta(seconds=left)
                 left -= (until - at).total_seconds()
             if until is None:
                 return None
