@@ -31,6 +31,7 @@ from .report import report
 from .resume import resume
 from .schema import schema
 from .screen import write
+from .simulate import simulate
 from .status import status
 from .verify_files import verify_files
 from .waive import waive
@@ -117,6 +118,7 @@ def _commands() -> None:
         ("waive", waive, PRIVACY),
         ("init", init, SETUP),
         ("check", check, SETUP),
+        ("simulate", simulate, TOOLS),
         ("schema", schema, TOOLS),
     ):
         app.command(name, rich_help_panel=panel)(function)

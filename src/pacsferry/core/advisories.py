@@ -50,7 +50,7 @@ ADVISORIES: Final[tuple[Advisory, ...]] = (
 
 def numbers(version: str) -> tuple[int, ...]:
     """The numbers of a version, for comparison."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:4])
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:4])
 
 
 def affected(product: str, version: str) -> Iterator[Advisory]:

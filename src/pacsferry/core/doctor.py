@@ -93,7 +93,7 @@ class Round:
             yield Finding(probe=_probe(candidate), status=Standing.FAILED, text=text, advice=advice)
 
     def transports(self) -> list[str]:
-        """Those that brought something, the best first; where none was tried for want of a sample, those not refused."""
+        """Those that brought something, the best first; where there was no sample to try, those not refused."""
         proven = [name for name, served in self.serving.items() if served]
         chosen = proven or [name for name, served in self.serving.items() if served is None]
         return sorted(chosen, key=lambda name: (BEST_FIRST.index(name) if name in BEST_FIRST else -1, name))
@@ -109,7 +109,7 @@ def _untried(candidate: Candidate, why: str, advice: str = "") -> Finding:
 
 
 def learnt(findings: Iterable[Finding]) -> Behaviour:
-    """All that was learnt, as ``simulate`` replays it. Raises ``ConfigError`` where a plugin's finding makes no sense."""
+    """All that was learnt, as ``simulate`` replays it. Raises ``ConfigError`` where a finding makes no sense."""
     document: dict[str, Any] = {"schema": SCHEMA, "version": 1, "status": "ok"}
     several = list(findings)
     for finding in several:

@@ -226,6 +226,8 @@ class Vendor:
     """A product's departures from the standard, as data; what data cannot say, a wrapper does.
 
     ``personality`` are faults of the simulator, as text ("find-cap:limit=100"), that make it behave like the product.
+    ``signs`` are what it may be known by for certain: names of ``Finding.signs`` to regular expressions, all of which
+    must be found. ``registering`` says where its administrator registers an AE title, with ``{title}`` and ``{port}``.
     """
 
     name: str
@@ -235,3 +237,5 @@ class Vendor:
     wrap_finder: Callable[[Archive, Finder], Finder] | None = None
     wrap_transport: Callable[[Archive, Transport], Transport] | None = None
     personality: tuple[str, ...] = ()
+    signs: Mapping[str, str] = field(default_factory=dict)
+    registering: str = ""

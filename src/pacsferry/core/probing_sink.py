@@ -74,11 +74,9 @@ def verdict(at: str, service: str, outcomes: Mapping[Level, str], advice: Mappin
             serves=False,
             **more,  # type: ignore[arg-type]
         )
-    text = f"{service} brings what is asked for at {' and '.join(served)} level"
+    text = f"{service} brings what is asked for at {', '.join(served)} level"
     if failed:
-        text += (
-            f"; at {' and '.join(failed)} level: {'; '.join(sorted({reason(why).means for why in failed.values()}))}"
-        )
+        text += f"; at {', '.join(failed)} level: {'; '.join(sorted({reason(why).means for why in failed.values()}))}"
     return Finding(
         probe=f"{at}.retrieve",
         status=Standing.WARNING if failed else Standing.OK,

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -50,13 +50,13 @@ _CERTIFICATE: Mapping[int, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """What to reach. ``probe`` is the address of the findings; ``tls`` makes the context, None for plain TCP."""
+    """What to reach. ``probe`` is the address of the findings; without ``tls`` it is plain TCP."""
 
     host: str
     port: int
     probe: str
     seconds: float
-    tls: Callable[[], ssl.SSLContext] | None = None
+    tls: ssl.SSLContext | None = None
     server_name: str = ""
 
     @property
@@ -99,7 +99,7 @@ def _secured(address: Address, wire: socket.socket) -> Finding:
     probe = f"{address.probe}.tls"
     try:
         wire.settimeout(address.seconds)
-        with address.tls().wrap_socket(wire, server_hostname=address.server_name or address.host) as secure:
+        with address.tls.wrap_socket(wire, server_hostname=address.server_name or address.host) as secure:
             _afterthought(secure)
             return _good(probe, secure)
     except ssl.SSLCertVerificationError as err:

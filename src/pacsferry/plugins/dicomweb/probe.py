@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -46,6 +47,18 @@ def brief(settings: WebSettings) -> WebSettings:
     return settings.model_copy(update={"max_tries": min(2, settings.max_tries), "max_wait": 5.0})
 
 
+class CuriousSession(WebSession):
+    """Also reads the first bytes of a refusal: some products say there who they are. They are shown to nobody."""
+
+    refusal = ""
+
+    def _judge(self, response: requests.Response) -> None:
+        if response.status_code >= 400:
+            with contextlib.suppress(Exception):
+                self.refusal = response.raw.read1(2048, decode_content=False).decode("latin-1")
+        super()._judge(response)
+
+
 class QidoProbe:
     """One run over QIDO-RS."""
 
@@ -53,7 +66,7 @@ class QidoProbe:
 
     def __init__(self, archive: Archive, settings: WebSettings) -> None:
         self._root = root_of(archive, "qido")
-        self.session = WebSession(self._root, archive, brief(settings), max_whole=LONGEST)
+        self.session = CuriousSession(self._root, archive, brief(settings), max_whole=LONGEST)
         self._fields = True
         self._page = 0
         self._inquiry = Inquiry(self, _AT)
@@ -78,12 +91,15 @@ class QidoProbe:
         response = self._get(f"{self._root.url}/studies?limit=1")
         _rows(response)
         server = _PLAIN.sub("", response.headers.get("Server", ""))[:64]
+        with contextlib.suppress(TransferError):
+            self._get(f"{self._root.url}/")
+        signs = {"url": self._root.url, "server": server, "refusal": self.session.refusal}
         return Finding(
             probe=_AT,
             status=Standing.OK,
             text="QIDO-RS answers" + (f"; the server calls itself {server}" if server else ""),
             behaviour={"dicomweb.services": ["qido-rs"]},
-            signs={"url": self._root.url, **({"server": server} if server else {})},
+            signs={name: said for name, said in signs.items() if said},
         )
 
     def _includefield(self) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
@@ -45,10 +46,8 @@ def probe(transport: Wado, session: WebSession, samples: Sequence[Wanted]) -> It
     outcomes = {level: why for level, why, _ in tried(transport.fetch, samples)}
     good = any(not why for why in outcomes.values())
     found = verdict(_AT, "WADO-RS", outcomes, _ADVICE, quirks=_levels(outcomes))
-    yield found
-    if good:
-        text = "WADO-RS is there"
-        yield Finding(probe=_AT, status=Standing.OK, text=text, behaviour={"dicomweb.services": ["wado-rs"]})
+    behaviour = {**found.behaviour, "dicomweb.services": ["wado-rs"]} if good else found.behaviour
+    yield replace(found, behaviour=behaviour)
 
 
 def _levels(outcomes: Mapping[Level, str]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from pacsferry.core.model import Level, Match, Ping, Query, Wanted
 from pacsferry.core.ports import Finding
 
 from .association import MODELS, Call, Caller, contexts
-from .identifiers import IDENTITY, RETURN_KEYS, answer, identifier, vr_of
+from .identifiers import IDENTITY, RETURN_KEYS, answer, identifier, is_number, vr_of
 from .settings import FindSettings
 from .statuses import CANCEL, NO_RESOURCES, PENDING, SUCCESS, failure, trouble
 
@@ -22,8 +22,6 @@ IDLE_SECONDS = 5.0
 ANY_DATE = "19000101-"
 #: After so many answers any failure may be a limit; a smaller question is then worth its while.
 MANY = 10
-#: VRs that take wildcards (PS3.4 C.2.2.2.4), and those that do not but are sent one where an archive wants it.
-TEXTS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _DATES = frozenset({"DA", "TM", "DT"})
 
 Answers = list[dict[str, str]]
@@ -81,8 +79,8 @@ class CFind:
         quirks = self._archive.quirks
         if not quirks.universal_star:
             return ""
-        vr = vr_of(keyword)
-        return "*" if vr in TEXTS or (vr in _DATES and quirks.wildcards_in_dates) else ""
+        plain = is_number(keyword) or (vr_of(keyword) in _DATES and not quirks.wildcards_in_dates)
+        return "" if plain else "*"
 
     def ping(self) -> Ping:
         """C-ECHO. Raises ``TransferError``."""

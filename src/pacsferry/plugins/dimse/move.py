@@ -119,7 +119,7 @@ class CMove:
 
         self._trial = trial = Trial(self._archive, self._settings)
         try:
-            yield from probe(self._archive, self._settings, samples, trial)
+            yield from probe(self._archive, samples, trial)
         finally:
             trial.close()
 

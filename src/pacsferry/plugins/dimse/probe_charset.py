@@ -21,8 +21,8 @@ def charset_finding(answers: Sequence[Dataset]) -> Finding | None:
     """What the answers declare, and whether it can be true; None where there was no answer."""
     if not answers:
         return None
-    told = {_declared(one) for one in answers} - {None}
-    term = "\\".join(min(told)) if told else ""  # type: ignore[arg-type]
+    told = [said for one in answers if (said := _declared(one))]
+    term = "\\".join(min(told)) if told else ""
     behaviour: dict[str, object] = {_AT: term} if term else {}
     odd = [(_declared(one) or ("",), value) for one in answers for value in _odd_values(one)]
     if not odd:

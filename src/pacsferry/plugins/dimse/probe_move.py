@@ -6,20 +6,24 @@ else.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import time
+import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from pacsferry.core.archive import Archive
-from pacsferry.core.errors import BusyError, ConfigError, TransferError
+from pacsferry.core.errors import BusyError, ConfigError, FerryError, TransferError
 from pacsferry.core.model import Level, Tally, Wanted
 from pacsferry.core.ports import Finding, Sink, Standing
 from pacsferry.core.probing_sink import tried, verdict
 
-from .admission import Tenant, tenant_of
+from .admission import ANYBODY, Tenant, tenant_of
+from .association import IMPLICIT, Call, contexts
+from .identifiers import identifier, retrieve_keys
 from .move import CMove
-from .outcome import Outcome
+from .outcome import Outcome, run
 from .receiver import Lease, Receiver
 from .settings import MoveSettings
 
@@ -46,6 +50,10 @@ class Observer(Tenant):
         with self.lock:
             self.came.append((address, called, calling))
         return called == self.ae_title.strip()
+
+
+#: The rules of a tenant, without what it remembers.
+_COPIED = tuple(one.name for one in fields(Tenant) if one.name not in {"refused", "titles", "lock"})
 
 
 class Trial(CMove):
@@ -78,21 +86,39 @@ class Trial(CMove):
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         """See ``CMove.fetch``; who came is remembered anew for each request."""
         self.observer.came.clear()
+        self.observer.refused.clear()
         self.lease, self.outcome = None, None
         return super().fetch(wanted, sink)
 
     def _ask(self, receiver: Receiver, lease: Lease) -> Outcome:
         self.lease, begun = lease, time.monotonic()
         try:
-            self.outcome = super()._ask(receiver, lease)
-            return self.outcome
+            return super()._ask(receiver, lease)
         finally:
             self.ended = time.monotonic()
             self.seconds = self.ended - begun
             self.at_end = lease.intake.count
 
+    def _request(self, call: Call, receiver: Receiver, lease: Lease) -> Outcome:
+        self.outcome = super()._request(call, receiver, lease)
+        return self.outcome
 
-def probe(archive: Archive, settings: MoveSettings, samples: Sequence[Wanted], trial: Trial) -> Iterator[Finding]:
+    def unheard_of(self, wanted: Wanted) -> int | None:
+        """The final status for a destination that no archive can know; None where there is none."""
+        title = "ZZ" + uuid.uuid4().hex[:12].upper()
+        keys = retrieve_keys(wanted)
+        with (
+            contextlib.suppress(FerryError),
+            self._caller.call("C-MOVE", contexts(self._model)) as call,
+            call.watched(),
+        ):
+            request = identifier(wanted.level, keys, call.syntax(self._model) or IMPLICIT)
+            number = self._caller.message_id()
+            return run(call, call.assoc.send_c_move(request, title, self._model, msg_id=number)).status
+        return None
+
+
+def probe(archive: Archive, samples: Sequence[Wanted], trial: Trial) -> Iterator[Finding]:
     """One request per sample; then what its end, and who came, say about the way back to us."""
     yield from _local(archive)
     if not samples:
@@ -109,9 +135,9 @@ def probe(archive: Archive, settings: MoveSettings, samples: Sequence[Wanted], t
         for level, why, err in tried(trial.fetch, samples):
             outcomes[level] = why
             if why and first is None:
-                first = diagnosis(archive, trial, why, err)
+                first = diagnosis(archive, trial, why, err, samples[0])
             elif not why:
-                yield from _noticed(archive, settings, trial)
+                yield from _noticed(archive, trial)
     except (BusyError, ConfigError) as err:
         text, advice = f"our receiver cannot listen: {err}", err.hint or ""
         yield Finding(probe=f"{_AT}.receiver", status=Standing.FAILED, text=text, advice=advice, serves=False)
@@ -145,7 +171,7 @@ def _local(archive: Archive) -> Iterator[Finding]:
             probe=f"{_AT}.receiver",
             status=Standing.FAILED,
             text=f"our receiver listens on {address}, which no other machine can reach",
-            advice="set archive.dimse.receiver.host to an address of this machine that the archive can reach, or 0.0.0.0",
+            advice="set archive.dimse.receiver.host to an address of this machine that the archive reaches, or 0.0.0.0",
         )
 
 
@@ -170,6 +196,12 @@ _UNKNOWN = _Words(
     text="the archive does not know {title} as a move destination ({status})",
     advice="register in the archive: AE title {title}, host: this machine's address, port {port}",
 )
+_LIKE_NOBODY = _Words(
+    probe="destination",
+    text="{title} is not registered in the archive, or with another host or port: it answers as for a title that nobody "
+    "has ({status}), and nobody came to {address}",
+    advice="register in the archive: AE title {title}, host: this machine's address, port {port}",
+)
 _CLOSED = _Words(
     probe="reach",
     text="the archive knows {title}, tried to connect and was refused at once; nobody came to {address}",
@@ -189,6 +221,11 @@ _WRONG_TITLE = _Words(
     advice="correct the AE title in the archive's entry for this machine to {title}, "
     "or set archive.dimse.receiver.ae_title to what it calls",
 )
+_SECURITY = _Words(
+    probe="tls",
+    text="the archive reached us, and the connection was turned away: {hint}",
+    advice="compare TLS on both sides: the archive's entry for {title}, and archive.dimse.receiver.tls",
+)
 _CAME = _Words(
     probe="store",
     text="the archive reached us as {title} and did not send what it was asked for ({status})",
@@ -202,11 +239,14 @@ _NOTHING = _Words(
 )
 
 
-def diagnosis(archive: Archive, trial: Trial, why: str, err: TransferError | None) -> Finding:
-    """Why nothing came, in words."""
+def diagnosis(archive: Archive, trial: Trial, why: str, err: TransferError | None, sample: Wanted) -> Finding:
+    """Why nothing came, in words. A title that nobody has shows whether ours is unknown, or known and out of reach."""
     title, address = _own(archive)
     called = [name for _, name, _ in trial.observer.came if name != title]
     words = _words(why, trial, wrong=bool(called), err=err)
+    status = trial.outcome.status if trial.outcome is not None else None
+    if words is _CLOSED and status is not None and trial.unheard_of(sample) == status:
+        words = _LIKE_NOBODY
     if words is None:
         text = f"C-MOVE brought nothing: {err}" if err else "C-MOVE brought nothing"
         advice = (err.hint if err else "") or "look into the archive's log"
@@ -215,9 +255,10 @@ def diagnosis(archive: Archive, trial: Trial, why: str, err: TransferError | Non
         "title": title,
         "address": address,
         "port": address.rpartition(":")[2],
-        "status": _status(trial, err),
+        "status": f"status 0x{status:04X}" if status is not None else "no final response",
         "called": ", ".join(sorted({_shown(name) for name in called})),
         "seconds": trial.seconds,
+        "hint": trial.observer.hint() or "",
         "quiet": archive.timeouts.quiet,
     }
     return Finding(
@@ -236,30 +277,25 @@ _OF_THE_REQUEST = frozenset(
 
 
 def _words(why: str, trial: Trial, *, wrong: bool, err: TransferError | None) -> _Words | None:
-    if why == "destination-unknown":
-        return _UNKNOWN
-    if why in _OF_THE_REQUEST:
-        return None
-    if wrong:
-        return _WRONG_TITLE
-    if trial.observer.came:
-        return _CAME
-    if err is None and trial.outcome is not None and not trial.outcome.some_failed:
-        return _NOTHING
-    return _CLOSED if trial.seconds < AT_ONCE_SECONDS else _DROPPED
-
-
-def _status(trial: Trial, err: TransferError | None) -> str:
-    if trial.outcome is not None:
-        return f"status 0x{trial.outcome.status:04X}"
-    return err.code if err is not None else "no final response"
+    """The first that fits."""
+    silent = err is None and trial.outcome is not None and not trial.outcome.some_failed
+    found: list[tuple[bool, _Words | None]] = [
+        (why == "destination-unknown", _UNKNOWN),
+        (why in _OF_THE_REQUEST, None),
+        (wrong, _WRONG_TITLE),
+        (bool(trial.observer.refused), _SECURITY),
+        (bool(trial.observer.came), _CAME),
+        (silent, _NOTHING),
+        (trial.seconds < AT_ONCE_SECONDS, _CLOSED),
+    ]
+    return next((words for fits, words in found if fits), _DROPPED)
 
 
 def _shown(name: str) -> str:
     return "".join(char for char in name if char.isprintable())[:16]
 
 
-def _noticed(archive: Archive, settings: MoveSettings, trial: Trial) -> Iterator[Finding]:
+def _noticed(archive: Archive, trial: Trial) -> Iterator[Finding]:
     """What a C-MOVE that worked shows besides: names, addresses, order, and the originator (PS3.7 9.1.1.1.8)."""
     lease = trial.lease
     if lease is None:
@@ -275,7 +311,7 @@ def _noticed(archive: Archive, settings: MoveSettings, trial: Trial) -> Iterator
     )
     late = lease.intake.arrived - trial.ended if lease.intake.count > trial.at_end else 0.0
     yield _order(late)
-    yield from _names(archive, settings, trial)
+    yield from _names(archive, trial)
 
 
 def _order(late: float) -> Finding:
@@ -294,23 +330,22 @@ def _order(late: float) -> Finding:
     )
 
 
-def _names(archive: Archive, settings: MoveSettings, trial: Trial) -> Iterator[Finding]:
+def _names(archive: Archive, trial: Trial) -> Iterator[Finding]:
     """The AE title and address that images come from, where our rules would not let them in."""
-    came = list(trial.observer.came)
-    assert archive.dimse is not None  # noqa: S101
-    allowed = trial.usual.calling
-    titles = sorted({_shown(calling) for _, _, calling in came} - {*allowed, archive.dimse.ae_title.strip()})
+    assert archive.dimse is not None  # noqa: S101 - CMove checked
+    came, usual = list(trial.observer.came), trial.usual
+    titles = sorted({_shown(calling) for _, _, calling in came} - {archive.dimse.ae_title.strip()})
     profile: dict[str, object] = {}
-    if titles and allowed and "*" not in allowed:
-        profile["archive.dimse.receiver.calling_ae_titles"] = sorted({*allowed, *titles})
-    strange = sorted({address for address, _, _ in came if not trial.usual.knows(address)})
+    if titles and usual.calling and ANYBODY not in usual.calling:
+        profile["archive.dimse.receiver.calling_ae_titles"] = sorted({*usual.calling, *titles})
+    strange = sorted({address for address, _, _ in came if not usual.knows(address)})
     if strange:
-        networks = [str(one) for one in trial.usual.networks]
-        profile["archive.dimse.receiver.allow"] = [*networks, *(_network(one) for one in strange)]
+        allowed = [str(one) for one in usual.networks]
+        profile["archive.dimse.receiver.allow"] = [*allowed, *(_network(one) for one in strange)]
+    parts = [f"AE title ({', '.join(titles)})"] if titles else []
+    parts += [f"address ({', '.join(strange)})"] if strange else []
     text = "images come from the archive's own AE title and address"
-    if titles or strange:
-        parts = [f"AE title {', '.join(titles)}"] if titles else []
-        parts += [f"address {', '.join(strange)}"] if strange else []
+    if parts:
         text = f"images come from another {' and '.join(parts)} than the archive's"
     yield Finding(
         probe=f"{_AT}.sender",

@@ -60,6 +60,7 @@ class Intake:
 
     def store(self, request: StoreRequest, pieces: Iterable[Buffer]) -> int:
         """Hand one object on; the status for the C-STORE response. Raises ``CutError`` only."""
+        self.originators.add(request.originator_id)
         if self.broken:
             return STORE_NO_SPACE if self.full else STORE_FAILED
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pacsferry.core.archive import Quirks, Strict
 from pacsferry.core.fitting import fit
@@ -23,12 +24,26 @@ class Evidence(Strict):
     source: str = Field(min_length=1)
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error:
+        msg = "write a regular expression"
+        raise ValueError(msg) from None
+    return text
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_pattern)]
+
+
 class Product(Strict):
     """One file."""
 
     summary: str = Field(min_length=1)
     quirks: Quirks = Quirks()
     personality: tuple[str, ...] = ()
+    signs: Mapping[Literal["implementation", "version", "server", "url", "refusal"], Pattern] = {}
+    registering: str = ""
     evidence: Mapping[str, Evidence] = {}
 
     @model_validator(mode="after")
@@ -48,6 +63,8 @@ def vendor(name: str, text: str) -> Vendor:
         summary=product.summary,
         quirks=product.quirks,
         personality=product.personality,
+        signs={str(sign): pattern for sign, pattern in product.signs.items()},
+        registering=product.registering,
         evidence={quirk: f"{one.seen} ({one.source})" for quirk, one in product.evidence.items()},
     )
 
