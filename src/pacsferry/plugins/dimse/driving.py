@@ -38,6 +38,7 @@ from .commands import CutError, MalformedError, StoreRequest
 from .exchange import MAX_PDU, Exchange, OtherPduError
 from .line import Line, hang_up, line_of, on_open
 from .statuses import NOT_SUPPORTED, STORE_FAILED
+from .tls import Handshake
 
 __all__ = [
     "MAX_PDU",
@@ -184,17 +185,20 @@ def _silently(assoc: Association, run: Callable[[], None], *, last: bool = False
             hang_up(assoc)
         finally:
             if last:
-                _finish(assoc, wire)
+                _finish(assoc, wire, handshake)
 
     wire = assoc.dul.socket.socket if assoc.dul.socket else None
+    secured = assoc.dul.socket.tls_args if assoc.dul.socket else None
+    handshake = secured[0] if secured and isinstance(secured[0], Handshake) else None
 
     return guarded
 
 
-def _finish(assoc: Association, wire: socket.socket | None) -> None:
+def _finish(assoc: Association, wire: socket.socket | None, handshake: Handshake | None) -> None:
     """Close what pynetdicom forgets to close when the peer was first, and wake a thread that waits for a message."""
-    if wire is not None:
-        wire.close()
+    for one in (wire, handshake.wire if handshake else None):
+        if one is not None:
+            one.close()
     assoc.dimse.msg_queue.put((None, None))
     assoc.dul.to_user_queue.put(cast("Any", None))
 

@@ -160,12 +160,14 @@ class Handshake:
 
     context: ssl.SSLContext
     error: OSError | None = field(default=None, repr=False)
+    wire: ssl.SSLSocket | None = field(default=None, repr=False)
 
     def wrap_socket(self, sock: Any, *, server_side: bool, server_hostname: str) -> ssl.SSLSocket:
         """As ``ssl.SSLContext`` has it."""
         wrapped = self.context.wrap_socket(sock, server_side=server_side, server_hostname=server_hostname)
         if isinstance(wrapped, _Witness):
             wrapped.handshake = self
+        self.wire = wrapped
         return wrapped
 
 

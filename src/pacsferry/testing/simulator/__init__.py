@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +16,10 @@ from .dimse import DimseServer
 from .faults import FAULTS, Fault, FaultKind, Faults
 from .holdings import Given, Holdings, Stored
 from .journal import Asked, Journal
+from .security import Security
 from .web import WebServer
 
-__all__ = ["FAULTS", "Asked", "Fault", "FaultKind", "Faults", "Holdings", "Journal", "Simulator", "Stored"]
+__all__ = ["FAULTS", "Asked", "Fault", "FaultKind", "Faults", "Holdings", "Journal", "Security", "Simulator", "Stored"]
 
 
 class Simulator:
@@ -26,21 +27,28 @@ class Simulator:
 
     It starts at once, on free ports unless told otherwise, and knows no AE but those registered. ``log`` has what it
     was asked and what it sent, ``faults`` what it does wrong now; both may be used from any thread while it runs.
+    ``security`` puts its DIMSE side behind TLS, with users if it names any. ``told`` is called with each request once
+    it is answered, by the thread that did; the log keeps the last ``keep`` of them.
     """
 
     def __init__(
         self,
-        objects: Iterable[Given] = (),
+        objects: Iterable[Given | Stored] = (),
         *,
         faults: Iterable[Fault | str] = (),
         ae_title: str = "SIM",
         host: str = "127.0.0.1",
         dimse_port: int = 0,
         http_port: int = 0,
+        security: Security | None = None,
+        told: Callable[[Asked], None] | None = None,
+        keep: int | None = None,
     ) -> None:
         self.host, self.ae_title = host, ae_title
-        self.faults, self.log, self.holdings = Faults(faults), Journal(), Holdings(objects)
-        self._dimse = DimseServer(self.holdings, self.faults, self.log, ae_title=ae_title, host=host, port=dimse_port)
+        self.faults, self.log, self.holdings = Faults(faults), Journal(told, keep), Holdings(objects)
+        self._dimse = DimseServer(
+            self.holdings, self.faults, self.log, ae_title=ae_title, host=host, port=dimse_port, security=security
+        )
         try:
             self._web = WebServer(self.holdings, self.faults, self.log, host=host, port=http_port)
         except OSError:
@@ -63,9 +71,11 @@ class Simulator:
         """The root of the DICOMweb service."""
         return self._web.url
 
-    def register(self, ae_title: str, host: str, port: int) -> None:
-        """Let C-MOVE send to ``ae_title``; any other destination is answered with 0xA801."""
+    def register(self, ae_title: str, host: str, port: int, *, tls: bool = False) -> None:
+        """Let C-MOVE send to ``ae_title``, over ``tls`` or not; any other destination is answered with 0xA801."""
         self._dimse.destinations[ae_title] = (host, port)
+        if tls:
+            self._dimse.lanes.secured.add(ae_title)
 
     def add(self, *objects: Given) -> None:
         """Take in more objects."""

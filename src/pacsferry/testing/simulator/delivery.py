@@ -17,6 +17,7 @@ from .cargo import Cargo
 from .faults import Spoiled
 from .holdings import Stored
 from .relay import Relay
+from .security import Security
 
 #: The private syntax that a product pushes in C-MOVE; nothing of it is public but its UID.
 PRIVATE_SYNTAX: Final = "2.16.840.1.113709.1.2.2"
@@ -57,8 +58,10 @@ class Lane:
 class Lanes:
     """All lanes that are open. Thread-safe."""
 
-    def __init__(self, ae: AE) -> None:
-        self._ae = ae
+    def __init__(self, ae: AE, security: Security | None = None) -> None:
+        self._ae, self._security = ae, security
+        #: Destinations that want TLS.
+        self.secured: set[str] = set()
         self._lock = threading.Lock()
         self._open: list[Lane] = []
         self._kept: dict[str, Lane] = {}
@@ -104,7 +107,8 @@ class Lanes:
     ) -> Lane:
         relay = Relay(address, archive_is_server=False)
         ae = _titled(self._ae, spoiled)
-        assoc = ae.associate(relay.host, relay.port, contexts, ae_title=destination)
+        tls: Any = (self._security.client, relay.host) if self._security and destination in self.secured else None
+        assoc = ae.associate(relay.host, relay.port, contexts, ae_title=destination, tls_args=tls)
         if not assoc.is_established:
             _close(assoc)
             relay.close()

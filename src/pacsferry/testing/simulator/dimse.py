@@ -22,7 +22,6 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, C_STORE
 from pynetdicom.dsutils import decode
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.transport import ThreadedAssociationServer
 
 from pacsferry.core.redact import quiet
 
@@ -36,16 +35,26 @@ from .negotiation import MODELS, VERIFICATION, contexts
 from .relay import Relay
 from .responses import FAILED, MISMATCH, SUCCESS, respond, response
 from .retrieve import Courier, Trip
+from .security import SecureServer, Security
 
 
 class DimseServer:
     """Serves ``holdings`` on 127.0.0.1, behind a relay that can misbehave on the wire. ``port`` is the relay's."""
 
     def __init__(
-        self, holdings: Holdings, faults: Faults, journal: Journal, *, ae_title: str, host: str, port: int
+        self,
+        holdings: Holdings,
+        faults: Faults,
+        journal: Journal,
+        *,
+        ae_title: str,
+        host: str,
+        port: int,
+        security: Security | None = None,
     ) -> None:
         quiet()
         self._holdings, self._faults, self._journal = holdings, faults, journal
+        self._security = security
         self.destinations: dict[str, tuple[str, int]] = {}
         self._late: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
@@ -56,7 +65,7 @@ class DimseServer:
         self._ae.maximum_associations = 100
         self._ae.acse_timeout, self._ae.dimse_timeout, self._ae.network_timeout = 15, 120, None
         self._ae.supported_contexts = [build_context(VERIFICATION)]
-        self._lanes = Lanes(self._ae)
+        self.lanes = Lanes(self._ae, security)
         self._server = self._listen()
         try:
             self._relay = Relay(
@@ -77,9 +86,11 @@ class DimseServer:
     def _listen(self) -> Any:
         """``AE.start_server`` with a shorter poll: its half a second would be spent at every ``close``."""
         handlers: list[Any] = [(evt.EVT_REQUESTED, self._requested)]
-        server: Any = self._ae.make_server(
-            ("127.0.0.1", 0), evt_handlers=handlers, server_class=ThreadedAssociationServer
-        )
+        users = self._security.users if self._security else {}
+        if self._security and users:
+            handlers.append((evt.EVT_USER_ID, self._security.knows))
+        server: Any = self._ae.make_server(("127.0.0.1", 0), evt_handlers=handlers, server_class=SecureServer)
+        server.secure = self._security.server if self._security else None
         self._ae._servers.append(server)  # noqa: SLF001 - as start_server does, so that AE.shutdown finds it
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server
@@ -91,7 +102,7 @@ class DimseServer:
         """Stop; associations under way are aborted."""
         self._stopping.set()
         self._relay.close()
-        self._lanes.close()
+        self.lanes.close()
         self._ae.shutdown()
         for thread in self._late:
             thread.join(timeout=5)
@@ -104,11 +115,15 @@ class DimseServer:
         """Before negotiation: say what is supported to this peer, and take over the requests to come."""
         assoc: Any = event.assoc
         self._sockets = [one for one in self._sockets if one.fileno() >= 0] + [no_delay(assoc)]
-        asked = self._journal.add(Asked(verb="associate", peer=str(assoc.requestor.primitive.calling_ae_title)))
+        identity = assoc.requestor.user_identity
+        user = identity.primary_field.decode("utf-8", "replace") if identity else ""
+        peer = str(assoc.requestor.primitive.calling_ae_title)
+        asked = self._journal.add(Asked(verb="associate", peer=peer, user=user))
         spoiled = self._faults.for_request("associate")
         limit = spoiled.take("limit-associations")
         full = limit and len(self._server.active_associations) > limit["limit"]
-        asked.status = 1 if spoiled.take("reject") or full else 0
+        nobody = self._security and self._security.users and identity is None
+        asked.status = 1 if spoiled.take("reject") or full or nobody else 0
         self._journal.answered()
         if asked.status:
             assoc.acse.send_reject(*((0x02, 0x03, 0x02) if full else (0x01, 0x01, 0x01)))  # PS3.8 9.3.4
@@ -234,7 +249,7 @@ class DimseServer:
                 self._moving.remove(study)
 
     def _move(self, courier: Courier, destination: str) -> None:
-        late = courier.move(self._lanes, destination, self.destinations.get(destination))
+        late = courier.move(self.lanes, destination, self.destinations.get(destination))
         if late is not None:
             self._late.append(late)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ class Asked:
     instances: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     peer: str = ""
+    user: str = ""
     matches: int = 0
     status: int | None = None
     sent: list[str] = field(default_factory=list, repr=False)
@@ -42,13 +44,16 @@ class Asked:
 
 
 class Journal:
-    """Requests in the order they came. Thread-safe. ``told`` is called with each one that has been answered."""
+    """Requests in the order they came, the last ``keep`` of them. Thread-safe.
 
-    def __init__(self, told: Callable[[Asked], None] | None = None) -> None:
+    ``told`` is called with each one that has been answered.
+    """
+
+    def __init__(self, told: Callable[[Asked], None] | None = None, keep: int | None = None) -> None:
         self._lock = threading.Lock()
         self._told = told
         self._mine = threading.local()
-        self._asked: list[Asked] = []
+        self._asked: deque[Asked] = deque(maxlen=keep)
         #: What went wrong in the simulator itself; empty unless it has a bug.
         self.errors: list[BaseException] = []
 
