@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 #: Commands whose result is a text: they print it unless JSON is asked for.
-TEXTS = frozenset({"describe", "explain", "schema"})
+TEXTS = frozenset({"describe", "explain", "schema", "simulate"})
 
 #: Wide enough that nothing is folded where nobody looks at it.
 _UNFOLDED = 10_000

@@ -127,7 +127,7 @@ def _climbing(stored: Stored) -> Stored:
         holder[keyword]._value = UID(CLIMBING, validation_mode=IGNORE)  # noqa: SLF001 - the setter would check it
     data = part10(ds)
     start = 144 + int.from_bytes(data[140:144], "little")
-    return replace(stored, data=memoryview(data), start=start, instance=CLIMBING)
+    return replace(stored, source=memoryview(data), start=start, instance=CLIMBING)
 
 
 def _truncated(stored: Stored) -> Stored:
@@ -135,7 +135,7 @@ def _truncated(stored: Stored) -> Stored:
 
 
 def _copy(stored: Stored, data: bytes) -> Stored:
-    return replace(stored, data=memoryview(data))
+    return replace(stored, source=memoryview(data))
 
 
 _CHANGES: Final[Mapping[str, Callable[[Stored], Stored]]] = {

@@ -123,7 +123,7 @@ def question(identifier: Dataset, level: str) -> Question:
     others = [str(one.tag) for one in elements if not one.keyword and one.tag.element]
     level_missing = [] if level else ["QueryRetrieveLevel: missing"]
     odd = (*level_missing, *remarks(keys, words, level, others))
-    return Question(verb="c-find", level=level, keys=keys, wants=tuple(words), odd=odd)
+    return Question(verb="c-find", level=level, keys=keys, wants=tuple(words), fields=tuple(words), odd=odd)
 
 
 def _misdeclared(found: Dataset, says: str, really: str, *, implicit: bool) -> bytes:

@@ -47,16 +47,24 @@ Given = Dataset | bytes | Path | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One object: its header parsed, its bytes as they came (a PS3.10 file, whose data set begins at ``start``)."""
+    """One object: its header parsed, its bytes as they came (a PS3.10 file, whose data set begins at ``start``).
+
+    ``source`` has them, or is the file that does: it is mapped when it is asked for, so that no folder is too large.
+    """
 
     header: Dataset = field(repr=False)
-    data: memoryview = field(repr=False)
+    source: memoryview | Path = field(repr=False)
     start: int
     study: str
     series: str
     instance: str
     sop_class: str
     transfer_syntax: str
+
+    @property
+    def data(self) -> memoryview:
+        """The PS3.10 file as it came."""
+        return self.source if isinstance(self.source, memoryview) else _mapped(self.source)
 
     def file(self, transfer_syntax: str | None = None) -> bytes | memoryview:
         """The PS3.10 file, as it is or in another uncompressed syntax."""
@@ -77,21 +85,26 @@ class Stored:
         return (self.transfer_syntax, *(one for one in _UNCOMPRESSED if one != self.transfer_syntax))
 
 
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
 def store(given: Given | memoryview) -> Stored:
     """Take in a data set, a PS3.10 file in memory, or the path of one (mapped, not read)."""
     if isinstance(given, Dataset):
         given = part10(given)
+    source: memoryview | Path
     if isinstance(given, str | Path):
-        with Path(given).open("rb") as file:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        source = Path(given)
         header = dcmread(given, stop_before_pixels=True)
     else:
-        data = memoryview(given)
+        source = memoryview(given)
         header = dcmread(BytesIO(given), stop_before_pixels=True)
     start = 132 + 12 + int(header.file_meta.FileMetaInformationGroupLength)
     return Stored(
         header=header,
-        data=data,
+        source=source,
         start=start,
         study=str(header.get("StudyInstanceUID", "")),
         series=str(header.get("SeriesInstanceUID", "")),
@@ -104,7 +117,7 @@ def store(given: Given | memoryview) -> Stored:
 class Holdings:
     """What the archive has. Thread-safe."""
 
-    def __init__(self, objects: Iterable[Given] = ()) -> None:
+    def __init__(self, objects: Iterable[Given | Stored] = ()) -> None:
         self._lock = threading.Lock()
         self._objects: dict[str, Stored] = {}
         #: Studies that have been brought from slow storage.
@@ -112,9 +125,9 @@ class Holdings:
         for one in objects:
             self.add(one)
 
-    def add(self, given: Given) -> Stored:
+    def add(self, given: Given | Stored) -> Stored:
         """Take one more object; a known SOP Instance UID replaces the old one."""
-        stored = store(given)
+        stored = given if isinstance(given, Stored) else store(given)
         with self._lock:
             self._objects[stored.instance] = stored
         return stored

@@ -72,6 +72,7 @@ _QUERIES: Final = (
     _kind("find-empty", "answers a query with success and no match", QUERY),
     _kind("find-cap", "answers with so many matches, and says or does not say so", QUERY, limit=10, told=False),
     _kind("find-page", "pages: so many answers unless asked, never more than most", ("qido-rs",), default=2, most=2),
+    _kind("max-offset", "refuses a query whose offset is higher", ("qido-rs",), most=2, code=400),
     _kind("no-offset", "ignores offset: each page is the first", ("qido-rs",)),
     _kind("find-lacks", "leaves keywords (A+B) out of its answers", QUERY, keyword="SOPClassUID"),
     _kind("find-twice", "repeats every answer", QUERY),
@@ -150,6 +151,7 @@ _OBJECTS: Final = (
 
 _ASSOCIATIONS: Final = (
     _kind("no-storage", "accepts no storage context", ("associate",)),
+    _kind("storage-only", "has these storage classes and syntaxes (A+B) only", ("associate",), classes="", syntaxes=""),
     _kind("no-role", "accepts storage contexts, but not that we are their SCP: C-GET cannot work", ("associate",)),
     _kind("no-service", "does not know a service: c-find, c-get, c-move, c-echo", ("associate",), service="c-get"),
     _kind("study-root-only", "does not know the Patient Root model", ("associate",)),
@@ -179,6 +181,7 @@ _HTTP: Final = (
     _kind("no-includefield", "refuses a query with includefield", ("qido-rs",), code=400),
     _kind("http-204", "answers that there is no content", ("wado-rs", "qido-rs"), code=204),
     _kind("http-206", "sends the first half with 206 Partial Content", ("wado-rs",)),
+    _kind("accept-only", "takes these Accept fields (A|B) and no others: 406", ("wado-rs",), media=""),
     _kind("no-star", "refuses transfer-syntax=* with 406", ("wado-rs",)),
     _kind("single-part", "answers with one bare object instead of multipart", ("wado-rs",)),
     _kind("login-page", "answers with a web page and status 200", WEB),

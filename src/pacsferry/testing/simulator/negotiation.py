@@ -9,7 +9,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 
-from .faults import Spoiled
+from .faults import Fault, Spoiled
 from .holdings import Holdings
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -55,12 +55,23 @@ def _sending(assoc: Any, classes: set[str], holdings: Holdings, spoiled: Spoiled
         if one.sop_class in classes:
             offered.setdefault(one.sop_class, {}).update(dict.fromkeys(one.syntaxes()))
     refused = spoiled.take("no-role")
+    only = spoiled.take("storage-only")
     squeezing = spoiled.take("prefers-compressed")
-    for sop_class, syntaxes in offered.items():
+    for sop_class, own in offered.items():
+        syntaxes = _left(only, sop_class, own)
+        if not syntaxes:
+            continue
         squeezed = _proposed(assoc, sop_class) & set(_COMPRESSED) if squeezing else set()
         context = build_context(sop_class, sorted(squeezed) or list(syntaxes))
         context.scu_role, context.scp_role = True, not refused
         yield context
+
+
+def _left(only: Fault | None, sop_class: str, syntaxes: Iterable[str]) -> list[str]:
+    """The syntaxes that an order leaves of a class."""
+    if only and only["classes"] and sop_class not in str(only["classes"]).split("+"):
+        return []
+    return [one for one in syntaxes if not (only and only["syntaxes"]) or one in str(only["syntaxes"]).split("+")]
 
 
 def _proposed(assoc: Any, sop_class: str) -> set[str]:

@@ -32,12 +32,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Keys with a value to match, keywords to return, and remarks on how it was asked: names, never values."""
+    """Keys with a value to match, keywords to return, and remarks on how it was asked: names, never values.
+
+    ``fields`` are those of ``wants`` that were asked for by name: QIDO-RS returns others by itself.
+    """
 
     verb: str
     level: str
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     wants: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
 
     @property
@@ -82,7 +86,7 @@ def _refuse(question: Question, spoiled: Spoiled, actors: Iterable[Misbehaviour]
 
 
 def _has(question: Question, fault: Fault) -> bool:
-    named = question.keys if not fault["asked"] else {*question.keys, *question.wants}
+    named = question.keys if not fault["asked"] else {*question.keys, *question.fields}
     return bool(fault["keyword"]) and fault["keyword"] in named
 
 
@@ -135,6 +139,8 @@ def _understood(question: Question, spoiled: Spoiled) -> Question:
         keys = {word: value for word, value in keys.items() if not _ignored(word, str(fault["keyword"]))}
     for fault in spoiled.each("find-contains"):
         keys = {word: f"*{value}*" if word == fault["keyword"] else value for word, value in keys.items()}
+    if spoiled.take("find-needs-values"):  # whoever wants a star wants it in UIDs, too
+        keys = {word: value for word, value in keys.items() if value != "*"}
     if spoiled.take("find-literal"):
         keys = {word: literal(value) for word, value in keys.items()}
     return replace(question, keys=keys)

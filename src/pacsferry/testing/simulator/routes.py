@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -52,7 +52,6 @@ class Search:
     question: Question
     limit: int | None = None
     offset: int = 0
-    fields: tuple[str, ...] = field(default=())
 
 
 def parsed(target: str) -> tuple[str, list[tuple[str, str]]]:
@@ -67,10 +66,11 @@ def search(level: str, names: Sequence[str], uids: Sequence[str], given: Sequenc
     keys |= dict(zip(names, uids, strict=True))
     wants = (*DEFAULTS[level], *fields, *(() if names or level == "STUDY" else DEFAULTS["STUDY"]))
     values = {word: value for word, value in keys.items() if value}
-    odd = [*others, *(f"{word}: empty" for word in keys if word not in values)]
-    question = Question(verb="qido-rs", level=level, keys=values, wants=wants, odd=_odd(values, fields, level, odd))
+    odd: Sequence[str] = [*others, *(f"{word}: empty" for word in keys if word not in values)]
+    odd = _odd(values, fields, level, odd)
+    question = Question(verb="qido-rs", level=level, keys=values, wants=wants, fields=tuple(fields), odd=tuple(odd))
     limit = int(page["limit"]) if "limit" in page else None
-    return Search(question=question, limit=limit, offset=int(page.get("offset", 0)), fields=tuple(fields))
+    return Search(question=question, limit=limit, offset=int(page.get("offset", 0)))
 
 
 def _odd(keys: Mapping[str, str], fields: Sequence[str], level: str, others: Sequence[str]) -> tuple[str, ...]:

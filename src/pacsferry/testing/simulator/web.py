@@ -182,7 +182,7 @@ class _Exchange:
         """Answer a search, or fail it as an order wants."""
         if self._refused():
             return
-        fields = self._spoiled.take("no-includefield") if wish.fields else None
+        fields = self._spoiled.take("no-includefield") if wish.question.fields else None
         pause = self._spoiled.take("find-pause")
         self._stopping.wait(float(pause["seconds"]) if pause else 0)
         try:
@@ -193,6 +193,10 @@ class _Exchange:
         fails = fields or self._spoiled.take("find-fails")
         if fails:
             self._empty(int(fails["code"]))
+            return
+        most = self._spoiled.take("max-offset")
+        if most and wish.offset > most["most"]:
+            self._empty(int(most["code"]))
             return
         page, more = self._paged(answers, wish)
         self._asked.matches = len(page)
@@ -229,6 +233,10 @@ class _Exchange:
 
     def _send_objects(self, batch: Sequence[Stored], accept: str) -> None:
         recall(self._spoiled, self._holdings, self._asked.study, self._stopping)
+        only = self._spoiled.take("accept-only")
+        if only and accept not in str(only["media"]).split("|"):
+            self._empty(406)
+            return
         try:
             wish = choose(accept, batch, star=not self._spoiled.take("no-star"))
         except NotAcceptable:
