@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -191,7 +192,7 @@ def test_the_very_certificate_of_an_archive_can_be_trusted_alone(hospital: Autho
 def test_old_versions_of_tls_are_not_spoken(pacs: Pair, hospital: Authority) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pacs.cert, pacs.key)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
     def old(connection: socket.socket) -> None:
@@ -332,13 +333,8 @@ def test_a_sender_without_a_certificate_is_turned_away(hospital: Authority, us: 
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with (
-            pytest.raises(OSError),
-            socket.create_connection((HOST, port)) as plain,
-            context.wrap_socket(plain, server_hostname=HOST) as wire,
-        ):
-            wire.recv(1)
-            raise OSError
+        with socket.create_connection((HOST, port)) as plain, contextlib.suppress(OSError):
+            context.wrap_socket(plain, server_hostname=HOST).close()
         thread.join(5)
     assert done == ["no certificate"]
 

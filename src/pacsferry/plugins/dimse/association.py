@@ -56,6 +56,7 @@ _LOOK_SECONDS = 3.0
 _SILENT = "check host, port and both AE titles; if it is a TLS port, set archive.dimse.tls"
 
 _REJECTIONS = {
+    **dict.fromkeys(_NO_REASON, "it gives no reason; it may want a user identity (archive.dimse.user_identity)"),
     (1, 3): "it does not know our calling AE title",
     (1, 7): "it does not answer to that called AE title",
     (3, 2): "it has no free association",
