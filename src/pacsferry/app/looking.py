@@ -69,6 +69,8 @@ def _whole(resolved: Any) -> Iterator[CheckLine]:
         finder = wiring.finder()
         yield CheckLine(where="find", ok=True, text=f"asks over {finder.protocol}")
         finder.close()
+        for _, transport in wiring.transports():
+            transport.close()
         if (patients := resolved.profile.exclude.patients) is not None:
             listed = lines(patients, resolved.base, "exclude.patients")
             yield CheckLine(where="exclude.patients", ok=True, text=f"{len(listed)} patients are never retrieved")

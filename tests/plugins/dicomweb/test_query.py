@@ -382,7 +382,14 @@ def test_fields_that_the_archive_does_not_know_are_left_out(serve, qido):
     server = serve(picky)
     finder = qido(server.url)
     assert uids(finder) == uids(finder) == ["1.2.1"]
-    assert [bool(request.param("includefield")) for request in server.requests] == [True, True, False, False, False, False]
+    assert [bool(request.param("includefield")) for request in server.requests] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_pages_that_are_too_large_for_the_archive_are_made_smaller(serve, qido):
@@ -520,3 +527,86 @@ def test_qido_may_have_its_own_root(serve, qido):
     server = serve(lambda _: [page([])])
     uids(qido("", qido=f"{server.origin}/q", wado="http://127.0.0.1:1/w"))
     assert server.requests[0].path == "/q/studies"
+
+
+# What is known of the archive beforehand.
+
+
+def test_the_quirk_says_how_many_answers_come_at_once(serve, qido):
+    server = serve(paged([study(n) for n in range(25)], cap=10))
+    assert len(uids(qido(server.url, quirks=Quirks(page_size=10)))) == 25
+    assert {request.param("limit") for request in server.requests} == {"10"}
+
+
+def test_the_quirk_says_that_no_fields_may_be_asked_for(serve, qido):
+    server = serve(paged([study(1)]))
+    assert uids(qido(server.url, quirks=Quirks(includefield=False))) == ["1.2.1"]
+    assert all(request.param("includefield") is None for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("quirks", "field"),
+    [
+        (Quirks(available_transfer_syntax=False), "AvailableTransferSyntaxUID"),
+        (Quirks(availability=False), "InstanceAvailability"),
+        (Quirks(unasked=("SOPClassUID",)), "SOPClassUID"),
+    ],
+)
+def test_the_quirk_says_which_field_is_better_not_asked_for(serve, qido, quirks, field):
+    server = serve(paged([row(SOPInstanceUID="1.2.3", StudyInstanceUID="1.2")]))
+    for level in (Level.STUDY, Level.IMAGE):
+        list(qido(server.url, quirks=quirks).find(Query(level=level, keys={"StudyInstanceUID": "1.2"})))
+    fields = {value for request in server.requests for name, value in request.params if name == "includefield"}
+    assert field not in fields
+    assert fields
+
+
+def test_a_field_that_not_every_archive_knows_is_left_out_before_all_are(serve, qido):
+    everything = paged([study(1)])
+
+    def picky(request):
+        odd = ("includefield", "AvailableTransferSyntaxUID"), ("includefield", "InstanceAvailability")
+        return [answer(400)] if set(odd) & set(request.params) else everything(request)
+
+    server = serve(picky)
+    assert uids(qido(server.url)) == ["1.2.1"]
+    last = {value for name, value in server.requests[-1].params if name == "includefield"}
+    assert "NumberOfStudyRelatedInstances" in last
+    assert "InstanceAvailability" not in last
+
+
+@pytest.mark.parametrize(("most", "code"), [(20, "capped"), (30, None), (29, None)])
+def test_what_lies_behind_the_highest_offset_is_no_end(serve, qido, most, code):
+    def script(request):
+        start = int(request.param("offset") or 0)
+        return [answer(400) if start > most else page([study(n) for n in range(start, min(start + 10, 35))])]
+
+    finder = qido(serve(script).url, quirks=Quirks(max_offset=most), settings={"page_size": 10})
+    if code is None and most == 30:
+        assert len(uids(finder)) == 35
+    else:
+        assert fails(finder).code == "capped"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected", "whole"),
+    [(100, None, False), (500, None, False), (256, None, False), (137, None, True), (100, 100, True)],
+)
+def test_a_page_that_repeats_itself_and_has_a_round_number_of_answers_is_not_believed(
+    serve, qido, count, expected, whole
+):
+    """It knows neither limit nor offset: what it gives may be all there is, or all it ever gives."""
+    server = serve(lambda _: [page([study(n) for n in range(count)])])
+    query = Query(level=Level.STUDY, expected=expected)
+    if whole:
+        assert len(uids(qido(server.url), query)) == count
+    else:
+        assert fails(qido(server.url), query).code == "capped"
+
+
+def test_an_archive_that_gives_its_default_page_whatever_is_asked_for_loses_nothing(serve, qido):
+    def hundred(request):
+        start = int(request.param("offset") or 0)
+        return [page([study(n) for n in range(start, min(start + 100, 250))]) if start < 250 else answer(204)]
+
+    assert len(uids(qido(serve(hundred).url))) == 250

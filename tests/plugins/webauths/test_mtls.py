@@ -82,7 +82,7 @@ def test_without_our_certificate_nobody_answers_and_we_know_why(serve, ask, cert
     assert server.requests == []
     # It depends on who is faster whether the alert that says so is still read.
     assert (err.code, err.retryable) in (("http-401", False), ("aborted", True))
-    assert "archive.dicomweb.auth" in err.hint
+    assert "archive.dicomweb.auth" in f"{err} {err.hint}"
 
 
 def test_a_certificate_of_somebody_else_is_not_accepted(serve, ask, certificates, tmp_path):

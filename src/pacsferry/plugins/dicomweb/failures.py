@@ -46,9 +46,9 @@ def broken(err: BaseException, key: str) -> TransferError:
         )
     if isinstance(inner, ssl.SSLEOFError):
         return TransferError(
-            "the archive broke the connection off",
+            "the archive broke the secure connection off, as one does that wants a client certificate and got none it "
+            "likes (archive.dicomweb.auth)",
             code="aborted",
-            hint="an archive that wants a client certificate may do so: see archive.dicomweb.auth",
         )
     return next(made for kinds, made in _kinds(key) if isinstance(_innermost(err), kinds))
 

@@ -185,6 +185,8 @@ class WebSession(requests.Session):
     def _said(self, status: int) -> str:
         if status == 401 and self._proof is not Proof.NONE:
             return "the archive does not accept the credentials of archive.dicomweb.auth: HTTP status 401"
+        if status == 401:
+            return "the archive wants to know who asks, see archive.dicomweb.auth: HTTP status 401"
         return f"the archive answered with HTTP status {status}"
 
     def _interrupted(self) -> TransferError:
