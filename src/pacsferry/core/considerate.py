@@ -32,13 +32,16 @@ class ConsiderateTransport:
         """See ``ports.Transport``."""
         with self._turn:
             self._pause(self._quirks.settle)
-            counted = _Counting(sink)
-            tally = self._transport.fetch(wanted, counted)
-            if not self._quirks.reprobe or counted.came or tally.completed or tally.failed or tally.code:
-                return tally
-            # Success with nothing at all: the archive was overwhelmed, and forgot the request.
-            self._pause(self._quirks.reprobe)
-            return self._transport.fetch(wanted, sink)
+            return self._fetch(wanted, sink)
+
+    def _fetch(self, wanted: Wanted, sink: Sink) -> Tally:
+        counted = _Counting(sink)
+        tally = self._transport.fetch(wanted, counted)
+        if not self._quirks.reprobe or counted.came or tally.completed or tally.failed or tally.code:
+            return tally
+        # Success with nothing at all: the archive was overwhelmed, and forgot the request.
+        self._pause(self._quirks.reprobe)
+        return self._transport.fetch(wanted, sink)
 
     def _pause(self, seconds: float | None) -> None:
         if seconds and self._closed.wait(seconds):

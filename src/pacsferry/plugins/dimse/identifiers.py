@@ -131,6 +131,11 @@ def vr_of(keyword: str) -> str:
     return "" if number is None else _dictionary_vr(Tag(number))
 
 
+def is_number(keyword: str) -> bool:
+    """Whether its values are binary numbers, which hold no text at all."""
+    return vr_of(keyword) in _NUMBERS
+
+
 def _charset_for(keys: Mapping[str, str], charset: str | None) -> str:
     """The SpecificCharacterSet to send; empty where ASCII is enough."""
     text = "".join(value for keyword, value in keys.items() if keyword != CHARSET)
