@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -36,6 +37,9 @@ from .relay import Relay
 from .responses import FAILED, MISMATCH, SUCCESS, respond, response
 from .retrieve import Courier, Trip
 from .security import SecureServer, Security
+
+#: How long those who were rejected get to hang up when the simulator is closed.
+FAREWELL_SECONDS: Final = 1.0
 
 
 class DimseServer:
@@ -103,11 +107,19 @@ class DimseServer:
         self._stopping.set()
         self._relay.close()
         self.lanes.close()
+        self._let_go()
         self._ae.shutdown()
         for thread in self._late:
             thread.join(timeout=5)
         for one in self._sockets:  # pynetdicom leaves a socket open when its peer has reset it
             one.close()
+
+    def _let_go(self) -> None:
+        """Whoever was rejected is on the way out; pynetdicom does not survive that it is aborted then."""
+        end = time.monotonic() + FAREWELL_SECONDS
+        for assoc in self._server.active_associations:
+            if not assoc.is_established:
+                assoc.join(max(0.0, end - time.monotonic()))
 
     # --- association -----------------------------------------------------------------------------------------------
 
