@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pacsferry.core.ledger_model import Original, StudyPlan
 from pacsferry.core.model import Evidence, Level
-from pacsferry.core.plan import UIDS_PER_REQUEST, Order, SeriesOrder, Target, evidence, expected, requests
+from pacsferry.core.plan import (
+    CLASSES_PER_REQUEST,
+    MOST_PER_REQUEST,
+    UIDS_PER_REQUEST,
+    Order,
+    SeriesOrder,
+    Target,
+    evidence,
+    expected,
+    requests,
+)
 
 ALL = frozenset({Level.STUDY, Level.SERIES, Level.IMAGE})
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -64,6 +76,35 @@ def test_long_lists_of_instances_are_split():
     first = series(1, UIDS_PER_REQUEST + 5)
     asked = requests(order(first), {"k1.0": "k1"}, ALL)
     assert [len(one.instances) for one in asked] == [UIDS_PER_REQUEST, 4]
+
+
+def test_a_study_that_no_counter_can_hold_is_asked_for_by_series():
+    parts = [series(1, MOST_PER_REQUEST, listed=False), series(2, 1, listed=False)]
+    assert [one.series for one in requests(order(*parts), {}, ALL)] == ["1.1", "1.2"]
+    assert [one.level for one in requests(order(*parts), {}, frozenset({Level.STUDY}))] == [Level.STUDY]
+
+
+def test_a_series_that_no_counter_can_hold_is_asked_for_by_name():
+    asked = requests(order(series(1, MOST_PER_REQUEST + 1)), {}, ALL)
+    assert {one.level for one in asked} == {Level.IMAGE}
+    assert sum(len(one.instances) for one in asked) == MOST_PER_REQUEST + 1
+
+
+def test_more_classes_than_an_association_can_negotiate_are_asked_for_apart():
+    one = series(1, 300)
+    many = tuple(replace(target, sop_class=f"1.2.{n % 150}") for n, target in enumerate(one.targets))
+    asked = requests(order(replace(one, targets=many)), {}, ALL)
+    assert max(len(part.sop_classes) for part in asked) <= CLASSES_PER_REQUEST
+    assert sorted(uid for part in asked for uid in part.instances) == sorted(target.uid for target in many)
+    assert len(asked) == 3
+
+
+def test_what_the_archive_says_of_transfer_syntaxes_goes_with_the_request():
+    one = series(1, 2)
+    known = tuple(replace(target, syntaxes=("1.2.840.10008.1.2.5",)) for target in one.targets)
+    (whole,) = requests(order(replace(one, targets=known)), {}, ALL)
+    (rest,) = requests(order(replace(one, targets=known)), {"k1.0": "k1"}, ALL)
+    assert whole.syntaxes == rest.syntaxes == {(CT, "1.2.840.10008.1.2.5")}
 
 
 def test_an_excluded_series_is_left_out():

@@ -315,6 +315,24 @@ def _dcmqrscp_config(folder: Path, port: int, areas: Sequence[str], destinations
     )
 
 
+def dcmqrscp_profile(path: Path, classes: Sequence[str], syntaxes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Options that let dcmqrscp send storage classes that it does not know, private ones for instance.
+
+    Written is a configuration of associations (DCMTK's asconfig.txt). Uncompressed syntaxes come first.
+    """
+    services = ("1.2.840.10008.1.1", *(f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3)))
+    known = ("LittleEndianExplicit", "LittleEndianImplicit", *syntaxes)
+    lines = ["[[TransferSyntaxes]]", "[Known]"]
+    lines += [f"TransferSyntax{n} = {one}" for n, one in enumerate(known, 1)]
+    lines += ["[[PresentationContexts]]", "[All]"]
+    lines += [f"PresentationContext{n} = {one}\\Known" for n, one in enumerate((*services, *classes), 1)]
+    lines += ["[[SCPSCURoleSelection]]", "[Roles]"]
+    lines += [f"Role{n} = {one}\\both" for n, one in enumerate(classes, 1)]
+    lines += ["[[Profiles]]", "[In]", "PresentationContexts = All", "SCPSCURoleSelection = Roles"]
+    path.write_text("\n".join(lines) + "\n")
+    return "-xf", str(path), "In", "In"
+
+
 def start_dcmqrscp(
     folder: Path, *args: str, destinations: Mapping[str, int] | None = None, receiver_port: int | None = None
 ) -> Dcmqrscp:

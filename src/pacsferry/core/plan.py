@@ -14,6 +14,9 @@ from .model import Evidence, Level, Wanted
 UIDS_PER_REQUEST = 200
 #: The counters of C-GET and C-MOVE are 16 bit wide (PS3.7 9.1.3, 9.1.4): nobody can account for more in one request.
 MOST_PER_REQUEST = 65_535
+#: SOP classes in one request: an association has 128 presentation contexts, and each class may need two of them. Some
+#: archives (Orthanc) abort when they come to an instance that has none.
+CLASSES_PER_REQUEST = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,7 @@ def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> 
     missing = [(series, _missing(series, done)) for series in order.series if _incomplete(series, done, here)]
     if order.whole and len(missing) == len(order.series) and not done and Level.STUDY in takes:
         whole = _wanted(order, missing)
-        if _countable(whole.expected) or not takes & {Level.SERIES, Level.IMAGE}:
+        if _fits(whole) or not takes & {Level.SERIES, Level.IMAGE}:
             return [whole]
     return [wanted for series, targets in missing for wanted in _of_series(order, series, targets, takes)]
 
@@ -179,14 +182,36 @@ def offline(order: Order, done: Mapping[str, str]) -> int:
 
 def _of_series(order: Order, series: SeriesOrder, targets: list[Target], takes: frozenset[Level]) -> Iterator[Wanted]:
     untouched = series.targets is None or len(targets) == len(series.targets)
-    at_once = untouched and series.whole and Level.SERIES in takes and _countable(len(targets))
+    whole = _wanted(order, [(series, targets)], series_uid=series.uid)
+    at_once = untouched and series.whole and Level.SERIES in takes and _fits(whole)
     if Level.IMAGE in takes and not at_once and targets:
-        for start in range(0, len(targets), UIDS_PER_REQUEST):
-            yield _named(order, series, targets[start : start + UIDS_PER_REQUEST])
+        yield from (_named(order, series, part) for part in _parts(targets))
     elif Level.SERIES in takes:
-        yield _wanted(order, [(series, targets)], series_uid=series.uid)
+        yield whole
     else:
         yield _wanted(order, [(series, targets)])
+
+
+def _fits(wanted: Wanted) -> bool:
+    """Whether one request can bring it."""
+    countable = wanted.expected is None or wanted.expected <= MOST_PER_REQUEST
+    return countable and len(wanted.sop_classes) <= CLASSES_PER_REQUEST
+
+
+def _parts(targets: list[Target]) -> Iterator[list[Target]]:
+    """Lists that one request can name, in the order given unless there are very many classes."""
+    if len({target.sop_class for target in targets}) > CLASSES_PER_REQUEST:
+        targets = sorted(targets, key=lambda target: target.sop_class)
+    part: list[Target] = []
+    classes: set[str] = set()
+    for target in targets:
+        if len(part) == UIDS_PER_REQUEST or len(classes | {target.sop_class}) > CLASSES_PER_REQUEST:
+            yield part
+            part, classes = [], set()
+        part.append(target)
+        classes.add(target.sop_class)
+    if part:
+        yield part
 
 
 def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
@@ -223,7 +248,3 @@ def _classes(targets: list[Target]) -> frozenset[str]:
 
 def _syntaxes(targets: list[Target]) -> frozenset[tuple[str, str]]:
     return frozenset((target.sop_class, syntax) for target in targets for syntax in target.syntaxes)
-
-
-def _countable(expected: int | None) -> bool:
-    return expected is None or expected <= MOST_PER_REQUEST
