@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from pacsferry.core.archive import Choice
 from pacsferry.core.availability import summed
 from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
+from pacsferry.core.host import state_folder
+from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ledger_chain import ChainReport
 from pacsferry.core.ledger_model import StudyState
 from pacsferry.core.model import Match, Ping, Status
+from pacsferry.core.pacing import asking, together
 from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
@@ -23,7 +27,9 @@ from pacsferry.core.survey import matching
 from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare
 
+from .observing import host_audit
 from .opening import existing_project, ledger_of, plugins, site, wired
+from .pacing import budget_of, saying
 from .wiring import FINDERS, part
 from .wiring import problems as profile_problems
 
@@ -123,7 +129,7 @@ def echo(name: str | None, sets: Sequence[str] = ()) -> list[PingResult]:
     wiring = wired(site(name, sets))
     services = {"dimse": wiring.archive.dimse, "dicomweb": wiring.archive.dicomweb}
     results = []
-    with HostAudit() as audit:
+    with host_audit(wiring) as audit:
         for protocol, there in services.items():
             if there is None:
                 continue
@@ -197,24 +203,30 @@ def find(
     sets: Sequence[str] = (),
     max_studies: int | None = None,
     identified: bool = False,
+    wait: bool = True,
     told: Told = silent,
 ) -> FoundRows:
-    """What matches; without a query the last 30 days. Audited."""
+    """What matches; without a query the last 30 days. Audited.
+
+    It may ask at any hour, over one of the associations that the archive allows. Raises ``BusyError`` where it may not
+    ``wait`` for one.
+    """
     from pacsferry.core.query import gather
 
     quiet()
     asked = asked or gather(date_from="-30d")
     wiring = wired(site(name, sets))
     finder = wiring.finder()
+    budget, say = budget_of(wiring, HostLeases(state_folder() / "archives"), finder), saying(told)
     rows: list[FoundRow] = []
     errors: list[tuple[int, str]] = []
     empty: list[int] = []
     codes: list[int] = []
-    try:
+    with closing(finder), together(budget, told=say, wait=wait):
         for done, one in enumerate(asked):
             told(Progress(kind="query", done=done, total=len(asked)))
             try:
-                matches = list(matching(finder, one))
+                matches = asking(budget, lambda one=one: list(matching(finder, one)), told=say, wait=wait)  # type: ignore[misc]
             except TransferError as err:
                 errors.append((one.ordinal, str(err)))
                 codes.append(err.exit_code)
@@ -222,9 +234,7 @@ def find(
             rows += [_found(one, match) for match in matches]
             empty += [] if matches else [one.ordinal]
             codes.append(0 if matches else 3)
-    finally:
-        finder.close()
-    with HostAudit() as audit:
+    with host_audit(wiring) as audit:
         details = {"requests": len(asked), "matches": len(rows), "kind": "identified" if identified else "plain"}
         audit.append("find", wiring.archive.name, outcome="failed" if errors else "ok", details=details)
     if len(set(codes)) > 1:
