@@ -291,3 +291,39 @@ def test_a_ledger_survives_a_killed_writer(path, tmp_path):
             assert ledger.study(STUDY).missing == 3000 - stored
             with ledger._store.read() as conn:
                 assert conn.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+def syncs(store, *, durable):
+    with store.write(durable=durable) as conn:
+        return conn.exec_driver_sql("PRAGMA synchronous").scalar()
+
+
+def test_only_what_must_outlive_a_power_failure_waits_for_the_disk(path):
+    with Ledger.open(path) as ledger:
+        assert [syncs(ledger._store, durable=wanted) for wanted in (True, False, True, False)] == [2, 1, 2, 1]
+
+
+def test_without_wal_every_change_waits_for_the_disk(path, monkeypatch):
+    monkeypatch.setattr(processes, "file_system", lambda _folder: "nfs4")
+    with Ledger.open(path) as ledger:
+        assert syncs(ledger._store, durable=False) == 2
+
+
+def test_what_claims_files_or_numbers_waits_for_the_disk(path, monkeypatch):
+    """Files are released on the strength of these; all else the next run finds out again."""
+    with Ledger.open(path) as ledger:
+        waited = []
+        write = ledger._store.write
+        monkeypatch.setattr(
+            ledger._store, "write", lambda *, durable=True: (waited.append(durable), write(durable=durable))[1]
+        )
+        run = ledger.start_run("load")
+        ledger.number_subjects(subjects("token"), numbered)
+        assert waited == [True, True]
+        ledger.expect(run, plan(1))
+        lease = leased(ledger)
+        del waited[:]
+        ledger.record(run, lease, [outcome(0)])
+        ledger.withdraw(run, lease, "mixed-patients")
+        ledger.end_run(run, "ok", {})
+        assert waited == [True, True, True]

@@ -7,7 +7,7 @@ without a file is never written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -61,6 +61,10 @@ class Ledger:
     def open(cls, path: Path | str, *, create: bool = True, owner: Owner | None = None) -> Ledger:
         """Open the ledger at ``path``, or make it. Raises ``StoreError`` when it is absent, damaged or too new."""
         return cls(Store(Path(path), list(tables.ledger.sorted_tables), create=create), owner or Owner.me())
+
+    def observe(self, told: Callable[[Event], None]) -> None:
+        """Tell every event that is written from here on, once it is on record. ``told`` must not raise or wait."""
+        self._store.told = told
 
     def close(self) -> None:
         """Give back the file; may be called twice."""
@@ -124,7 +128,7 @@ class Ledger:
 
     def link_request(self, run: str, ordinal: int, studies: Sequence[str], status: Status | str) -> None:
         """Note which studies a request found, and how it ended."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             runs.link(conn, run, ordinal, studies, str(status))
 
     def request_rows(self, run: str | None = None) -> list[Asked]:
@@ -158,7 +162,7 @@ class Ledger:
     def introduce(self, run: str, key: str, subject: str, case_id: str, original: Original) -> None:
         """Make a study known before anything is planned, so that it can be leased. Known ones stay as they are."""
         if self.study(key) is None:
-            with self._store.write() as conn:
+            with self._store.write(durable=False) as conn:
                 changes.introduce(conn, key, subject, case_id, original)
                 self._event(conn, run, "introduced", object=key)
 
@@ -171,7 +175,7 @@ class Ledger:
         """
         told = {"evidence": plan.evidence.value, "expected": plan.expected, "announced": plan.announced}
         told |= {"series": len(plan.series), "instances": len(plan.instances)}
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             row = conn.execute(
                 sa.select(tables.study).where(tables.study.c.key == plan.key).with_for_update()
             ).one_or_none()
@@ -181,7 +185,7 @@ class Ledger:
 
     def lease(self, study: str, *, seconds: float = leases.SECONDS) -> Lease | None:
         """The right to work on a study; None while another live process has it."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             lease, before = leases.take(conn, study, self._me, seconds)
             if before is not None:
                 self._event(conn, "", "lease-taken-over", object=study, details={"process": before.pid})
@@ -195,13 +199,13 @@ class Ledger:
 
     def renew(self, lease: Lease, *, seconds: float = leases.SECONDS) -> None:
         """Let a lease last longer. Raises ``LeaseLost``."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             leases.fenced(conn, lease)
             leases.renew(conn, lease, seconds)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens when it is lost already."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             leases.release(conn, lease)
 
     def check(self, lease: Lease) -> None:
@@ -236,7 +240,7 @@ class Ledger:
         duration_s: float = 0.0,
     ) -> None:
         """Give the verdict on a study. A gap no larger than the one that was waived stays waived."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             verdict, told = runs.conclude(
                 conn,
                 leases.fenced(conn, lease),
@@ -368,7 +372,7 @@ class Ledger:
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small string, such as a digest."""
-        with self._store.write() as conn:
+        with self._store.write(durable=False) as conn:
             upsert(conn, tables.meta, [{"key": f"set:{key}", "value": value}], ["key"])
 
     def get_meta(self, key: str) -> str | None:

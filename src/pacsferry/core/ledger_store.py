@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ _REMOTES = """
 """
 #: File systems that other hosts may have mounted too.
 _REMOTE = frozenset(_REMOTES.split())
-_WRITES = "pacsferry_writes"
+_WRITES, _HASTY = "pacsferry_writes", "pacsferry_hasty"
+_ANNOUNCED = "pacsferry_announced"
 _BUSY_SECONDS = 30.0
 
 #: SQLite's result codes that a user can do something about.
@@ -62,8 +63,11 @@ class Store:
         _check_file(path, mode)
         self._engine = _engine(path, journal_mode(path.parent))
         self._writing = self._engine.execution_options(**{_WRITES: True})
+        self._jotting = self._engine.execution_options(**{_WRITES: True, _HASTY: True})
         self._lock = threading.RLock()
         self._at_work = False
+        #: Told what was announced in a transaction, once it is committed, in the order of commits.
+        self.told: Callable[[Any], None] = _nobody
         self._check_version()
 
     def close(self) -> None:
@@ -71,15 +75,22 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it or nothing. Raises ``StoreError``. Not to be nested: it would wait for itself."""
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """One transaction: all of it or nothing. Raises ``StoreError``. Not to be nested: it would wait for itself.
+
+        ``durable`` False does not wait for the disk: after a power failure, not after a crash, it may be as if it had
+        not happened, unless a durable one came after it. For what the next run does again anyway.
+        """
         with self._lock, _told(self.path):
             if self._at_work:
                 raise RuntimeError("a transaction within a transaction")
             self._at_work = True
             try:
-                with self._writing.begin() as conn:
+                with (self._writing if durable else self._jotting).begin() as conn:
+                    announced = conn.info[_ANNOUNCED] = []
                     yield conn
+                for one in announced:
+                    self.told(one)
             finally:
                 self._at_work = False
 
@@ -102,6 +113,15 @@ class Store:
                 f"{self.path} has tables of version {found or 'unknown'}; this pacsferry knows up to {VERSION}",
                 hint="install the newer pacsferry that wrote it",
             )
+
+
+def _nobody(_: object) -> None:
+    """Nobody wants to know."""
+
+
+def announce(conn: sa.Connection, what: object) -> None:
+    """Tell ``Store.told`` when the transaction is committed; never, if it is not."""
+    conn.info.setdefault(_ANNOUNCED, []).append(what)
 
 
 def upsert(conn: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
@@ -207,8 +227,14 @@ def _engine(path: Path, journal: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(conn: sa.Connection) -> None:
+        options = conn.get_execution_options()
+        # Without WAL, less than FULL could damage the file in a power failure (sqlite.org/pragma.html#pragma_synchronous).
+        wanted = "NORMAL" if options.get(_HASTY) and journal == "WAL" else "FULL"
+        if options.get(_WRITES) and conn.info.setdefault("synchronous", "FULL") != wanted:
+            conn.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            conn.info["synchronous"] = wanted
         # A deferred transaction that writes later can fail with BUSY at once, whatever the time-out.
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITES) else "BEGIN")
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES) else "BEGIN")
 
     return engine
 
