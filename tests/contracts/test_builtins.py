@@ -5,14 +5,28 @@ import pytest
 from pacsferry.core import registry
 from pacsferry.testing import contracts
 from pacsferry.testing.contracts import drafts
-from pacsferry.testing.samples import BASIC_TEXT_SR, SECONDARY_CAPTURE
+from pacsferry.testing.contracts.kit import ACCESSION, NAME, PATIENT, contract_study
+from pacsferry.testing.samples import BASIC_TEXT_SR, SECONDARY_CAPTURE, mr_study, rle
+from pacsferry.testing.simulator import Simulator
+from support.peers import need_dcmtk
+from support.listeners import Listener
 
 BUILTINS = registry.load(external=False)
 
 
-def offers(kind):
-    """One parameter per built-in of a kind."""
-    return pytest.fixture(params=BUILTINS.names(kind))(lambda _, request: BUILTINS.named(kind, request.param))
+#: Transports that start a program of a Debian package.
+PROGRAMS = {"dcmtk-getscu": "getscu", "dcmtk-movescu": "movescu"}
+
+
+def offers(kind, *names, leave=()):
+    """One parameter per built-in of a kind, or for some of them."""
+    chosen = names or tuple(name for name in BUILTINS.names(kind) if name not in leave)
+    return pytest.fixture(params=chosen)(lambda _, request: BUILTINS.named(kind, request.param))
+
+
+def two_studies(*, compressed):
+    mr = mr_study(slices=2, rows=32, columns=32, patient_id=PATIENT, patient_name=NAME, accession=ACCESSION + "2")
+    return [*contract_study(), *mr[:2], *(rle(mr[2:]) if compressed else mr[2:])]
 
 
 class TestFinders(contracts.FinderContract):
@@ -20,7 +34,18 @@ class TestFinders(contracts.FinderContract):
 
 
 class TestTransports(contracts.TransportContract):
-    offer = offers("transport")
+    offer = offers("transport", leave=PROGRAMS)
+
+
+class TestTransportsOfDcmtk(contracts.TransportContract):
+    offer = offers("transport", *PROGRAMS)
+
+    @pytest.fixture
+    def sim(self, offer):
+        """getscu proposes uncompressed syntaxes and leaves the rest to the next transport."""
+        need_dcmtk(PROGRAMS[offer.name])
+        with Simulator(two_studies(compressed=offer.name != "dcmtk-getscu")) as sim:
+            yield sim
 
 
 class TestAnonymizationProfiles(contracts.DeidentifierContract):
@@ -94,3 +119,20 @@ def test_every_kind_has_a_contract_and_a_run():
 @pytest.mark.parametrize("kind", registry.KINDS)
 def test_every_kind_has_a_built_in(kind):
     assert BUILTINS.names(kind), "a hook without a built-in that uses it is not a hook yet"
+
+
+class TestObservers(contracts.ObserverContract):
+    offer = offers("observer")
+
+    @pytest.fixture
+    def listener(self):
+        with Listener("tcp") as one:
+            yield one
+
+    @pytest.fixture
+    def settings(self, offer, listener):
+        return {"syslog": lambda: offer.settings(address=listener.address)}[offer.name]()
+
+    @pytest.fixture
+    def heard(self, listener):
+        return lambda: [one["seq"] for one in listener.documents(5)]

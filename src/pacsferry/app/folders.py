@@ -40,8 +40,9 @@ from pacsferry.core.study import Means, Result
 from pacsferry.core.workers import Waitings, WorkerPool, worker_count
 from pacsferry.profiles.read import Resolved
 
-from .loading import STAGING, Loaded, LoadOptions, concluded, naming_of, saying, staging_of, starter
+from .loading import STAGING, Loaded, LoadOptions, concluded, naming_of, staging_of, starter
 from .opening import PRESET, Opened, opened, site
+from .pacing import saying
 from .reporting import put
 
 #: Files that are no input of a run in place: our own.

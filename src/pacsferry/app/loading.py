@@ -20,7 +20,7 @@ from pacsferry.core.ledger import Ledger
 from pacsferry.core.ledger_model import Asked as Remembered
 from pacsferry.core.ledger_model import Owner
 from pacsferry.core.model import Level, Query, Row, Status
-from pacsferry.core.progress import Progress, Told, silent
+from pacsferry.core.progress import Told, silent
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
@@ -33,7 +33,7 @@ from pacsferry.profiles.secrets import lines
 
 from .local import LocalWorker
 from .opening import Opened, existing, made, opened
-from .pacing import budget_of
+from .pacing import budget_of, saying
 from .plans import saved_plan
 from .reporting import write_reports
 
@@ -254,11 +254,6 @@ def _noting(work: Opened, run: str) -> Callable[[str, float], None]:
     return noted
 
 
-def saying(told: Told) -> Callable[[str], None]:
-    """Tell a wait as progress."""
-    return lambda text: told(Progress(kind="waiting", text=text))
-
-
 @contextmanager
 def ended_by(stop: threading.Event, *ends: Callable[[], None]) -> Iterator[None]:
     """What is under way ends as soon as somebody wants to stop: a fetch does not look at events by itself."""
@@ -328,6 +323,7 @@ def concluded(command: str, work: Opened, outcome: Outcome) -> Loaded:
     status = _status(outcome)
     counts = {key: value for key, value in verified.items() if isinstance(value, int) and not isinstance(value, bool)}
     work.ledger.end_run(outcome.run, status, counts)
+    verified["warnings"] += work.told.flush()
     loaded = Loaded(
         project=work.project.name,
         run=outcome.run,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pacsferry.core import registry
+from pacsferry.core.audience import Audience
 from pacsferry.core.errors import ConfigError, StoreError
 from pacsferry.core.host import state_folder
 from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ledger import Ledger
+from pacsferry.core.ports import Observer
 from pacsferry.core.project import (
     Project,
     allow_release,
@@ -28,8 +30,9 @@ from pacsferry.core.registry import Registry
 from pacsferry.profiles import presets
 from pacsferry.profiles.read import Resolved, resolve
 
+from .observing import audience, observed
 from .shifts import mapped, settled
-from .wiring import Wiring, wire
+from .wiring import Wiring, observers, wire
 
 VARIABLE = "PACSFERRY_SITE"
 #: How a project that was made from a preset names its site; no archive has such a name.
@@ -85,6 +88,7 @@ class Opened:
     project: Project
     wiring: Wiring
     ledger: Ledger
+    told: Audience
     shifts: Mapping[str, int] | None = field(default=None, repr=False)
 
     @property
@@ -156,10 +160,11 @@ def opened(project: Project, resolved: Resolved, *, accept_changed: str | None =
     allow_release(project, resolved.profile.policy.require)
     shifts = mapped(wiring.chosen.deidentifier, resolved, project.keys)
     pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)
-    with Ledger.open(project.ledger_path) as ledger:
+    told = audience(project.name, wiring.observer_parts)
+    with Ledger.open(project.ledger_path) as ledger, observed(ledger, told):
         if shifts is not None:
             settled(shifts, ledger, project.keys)
-        yield Opened(project=project, wiring=wiring, ledger=ledger, shifts=shifts)
+        yield Opened(project=project, wiring=wiring, ledger=ledger, shifts=shifts, told=told)
 
 
 @contextmanager
@@ -167,5 +172,12 @@ def ledger_of(project: Project) -> Iterator[Ledger]:
     """The ledger of a project that has done something already. Raises ``StoreError``."""
     if not project.ledger_path.exists():
         raise StoreError("this project has no ledger yet", hint=f"run `pacsferry load {project.name} …` first")
-    with Ledger.open(project.ledger_path, create=False) as ledger:
+    told = Audience(project.name, lambda: _observers_of(project))
+    with Ledger.open(project.ledger_path, create=False) as ledger, observed(ledger, told):
         yield ledger
+
+
+def _observers_of(project: Project) -> list[tuple[str, Callable[[], Observer]]]:
+    """The observers that the project's own site names; asked only when there is something to tell."""
+    resolved = site(project.settings.site, need_archive=False)
+    return [(one.name, one.build) for one in observers(resolved, plugins())]

@@ -8,8 +8,14 @@ from collections.abc import Callable
 from pacsferry.core.budget import Budget
 from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ports import Finder
+from pacsferry.core.progress import Progress, Told
 
 from .wiring import Wiring
+
+
+def saying(told: Told) -> Callable[[str], None]:
+    """Tell a wait as progress."""
+    return lambda text: told(Progress(kind="waiting", text=text))
 
 
 def budget_of(

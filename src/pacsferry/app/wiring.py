@@ -58,6 +58,7 @@ class Wiring:
     finder_part: Part | None
     pseudonyms: PseudonymSource
     reports: tuple[tuple[str, Report], ...]
+    observer_parts: tuple[Part, ...] = ()
     group: int | None = field(default=None)
 
     def transports(self) -> list[tuple[str, Transport]]:
@@ -163,8 +164,15 @@ def wire(resolved: Resolved, plugins: Registry) -> Wiring:
             (choice.use, part(plugins, "report", choice, f"report.{number}").build())
             for number, choice in enumerate(profile.report)
         ),
+        observer_parts=observers(resolved, plugins),
         group=_group(profile.output.group),
     )
+
+
+def observers(resolved: Resolved, plugins: Registry) -> tuple[Part, ...]:
+    """Who is told of each audit line, with checked settings. Raises ``ConfigError``."""
+    chosen = enumerate(resolved.profile.observer)
+    return tuple(part(plugins, "observer", choice, f"observer.{number}") for number, choice in chosen)
 
 
 def _plain(choice: Choice) -> Choice:
@@ -207,6 +215,7 @@ def problems(resolved: Resolved, plugins: Registry) -> Sequence[tuple[str, bool,
         *(("gate", f"gate.{n}", one) for n, one in enumerate(profile.gate)),
         ("layout", "layout", profile.layout),
         *(("report", f"report.{n}", one) for n, one in enumerate(profile.report)),
+        *(("observer", f"observer.{n}", one) for n, one in enumerate(profile.observer)),
         ("vendor", "archive.vendor", Choice(use=profile.archive.vendor)),
         *((("web auth", AUTH, profile.archive.dicomweb.auth),) if profile.archive.dicomweb else ()),
     ]

@@ -50,6 +50,7 @@ def find(
             show_default=False,
         ),
     ] = None,
+    no_wait: o.NoWait = False,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
@@ -78,7 +79,15 @@ def find(
     asked = words.asked()
     target = _target(identified=identified, save=save, site=site, sets=sets or ())
     with told(screen) as tell:
-        found = app.find(site, asked, sets=sets or (), max_studies=max_studies, identified=identified, told=tell)
+        found = app.find(
+            site,
+            asked,
+            sets=sets or (),
+            max_studies=max_studies,
+            identified=identified,
+            wait=not no_wait,
+            told=tell,
+        )
     if target is not None:
         _save(target, found)
     _show(screen, found, identified=identified and target is None, saved=target)

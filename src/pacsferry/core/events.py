@@ -5,7 +5,7 @@ It never takes an identifier: see ``ledger_chain.DETAILS`` for what an event may
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -26,9 +26,11 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 class HostAudit:
     """The host's trail, ``audit.db`` in its state folder. Several processes and users may append."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, told: Callable[[Event], None] | None = None) -> None:
+        """``told`` gets each event that is appended here; it must not raise or wait."""
         self._folder = state_folder() if folder is None else folder
         self._actor = processes.user()
+        self._told = told
         self._opened: Store | None = None
 
     @property
@@ -75,4 +77,6 @@ class HostAudit:
         if self._opened is None:
             make_folder(self._folder)
             self._opened = Store(self.path, TRAIL, create=True, mode=shared_mode(self._folder))
+            if self._told is not None:
+                self._opened.told = self._told
         return self._opened

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Gate,
         Layout,
         Misbehaviour,
+        Observer,
         Offer,
         PseudonymSource,
         Report,
@@ -103,5 +104,15 @@ def pacsferry_web_auths() -> Iterable[Offer[Authenticator]]:
     """Ways to prove to a DICOMweb archive who we are; ``archive.dicomweb.auth`` chooses one.
 
     Built with ``build(archive, settings)``. What it gives goes to the archive's own origins only.
+    """
+    return ()
+
+
+@hookspec
+def pacsferry_observers() -> Iterable[Offer[Observer]]:
+    """Who is told each event of the audit trail, after it is on record. All chosen ones are; none can change anything.
+
+    A failure is logged by the type of the exception, and the run goes on. The events of ``echo``, ``find`` and
+    ``doctor``, which belong to no project, are told too.
     """
     return ()

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .ledger_schema import event, meta
-from .ledger_store import Store, upsert
+from .ledger_store import Store, announce, upsert
 
 GENESIS = "0" * 64
 _HEAD, _COUNT = "_chain_head", "_chain_count"
@@ -148,6 +148,7 @@ def append(
     conn.execute(event.insert(), {**_plain_row(whole), "prev": whole.prev, "hash": whole.hash})
     ends = [{"key": _HEAD, "value": whole.hash}, {"key": _COUNT, "value": str(whole.seq)}]
     upsert(conn, meta, ends, ["key"])
+    announce(conn, whole)
     return whole
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from .archive import Archive, NoSettings, Quirks, Strict
+from .auditline import AuditLine
 from .model import (
     Buffer,
     Draft,
@@ -55,6 +57,17 @@ class Sink(Protocol):
 
     def accept(self, head: Head, chunks: Iterable[Buffer]) -> Receipt:
         """Take one object. ``chunks`` is read to its end unless the answer is NO_SPACE; errors in it pass through."""
+
+
+class SharingSink(Sink, Protocol):
+    """The sink that a run gives to transports: it also shares the archive's budget. Others may lack ``another``."""
+
+    def another(self) -> AbstractContextManager[bool]:
+        """Whether one more association or HTTP request may be under way beside the one of this ``fetch``.
+
+        ``[budget] associations`` counts for everybody on the host, so the answer is for now: it is held, if true, until
+        the context ends. It never waits.
+        """
 
 
 class Transport(Protocol):
@@ -204,6 +217,20 @@ class Misbehaviour(Protocol):
 
     def objects(self, request: Requested, objects: Sequence[bytes]) -> Iterable[bytes]:
         """The objects to send: whole PS3.10 files."""
+
+
+class Observer(Protocol):
+    """Is told each event of an audit trail, in its order, by one thread of its own; a run never waits for it.
+
+    What it raises is logged by its type, and the line counts as lost to it; so do lines that come faster than it takes
+    them. The trail has them all. It is built when the first event comes.
+    """
+
+    def tell(self, line: AuditLine) -> None:
+        """An event that is on record. It names nobody: pseudonymous ids, counts, codes."""
+
+    def close(self) -> None:
+        """No more will come; may be called twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "vendor": "pacsferry_vendors",
     "fault": "pacsferry_simulator_faults",
     "web auth": "pacsferry_web_auths",
+    "observer": "pacsferry_observers",
 }
 
 

@@ -220,6 +220,7 @@ class SiteProfile(Strict):
     report: tuple[Choice, ...] = Field(
         default=tuple(Choice(use=name) for name in ("json", "csv", "key", "html")), description="reports of each run"
     )
+    observer: tuple[Choice, ...] = Field(default=(), description="who is told each line of the audit trail")
     output: Output = Output()
     policy: Policy = Policy()
 

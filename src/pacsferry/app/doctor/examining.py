@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pacsferry.app.loading import ended_by
+from pacsferry.app.observing import host_audit
 from pacsferry.app.opening import plugins, site, wired
 from pacsferry.app.wiring import FINDERS, Part, Wiring, part
 from pacsferry.core.archive import STANDARD, Archive, Choice, Timeouts
 from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.doctor import Candidate, Round, learnt, quirks_of, settings_of, signs_of
 from pacsferry.core.errors import ConfigError, InterruptedRun
-from pacsferry.core.events import HostAudit
 from pacsferry.core.host import state_folder
 from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ports import Finding, Standing, Vendor
@@ -100,7 +100,7 @@ def doctor(
     begun = time.monotonic()
     round_ = Round(pause=limits.pause, stop=stop, deadline=begun + limits.seconds)
     examined = _Examination(wiring=wiring, limits=limits, round=round_, told=told)
-    with HostAudit() as audit:
+    with host_audit(wiring) as audit:
         try:
             examined.go()
         except InterruptedRun:

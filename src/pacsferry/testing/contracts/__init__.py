@@ -17,6 +17,7 @@ from .gate import GateContract
 from .kit import Contract, MemorySink
 from .layout import LayoutContract
 from .misbehaviour import MisbehaviourContract
+from .observer import ObserverContract
 from .pseudonyms import PseudonymSourceContract
 from .report import ReportContract
 from .transport import TransportContract
@@ -35,6 +36,7 @@ CONTRACTS: Final[Mapping[str, type[Contract]]] = {
     "vendor": VendorContract,
     "web auth": WebAuthContract,
     "fault": MisbehaviourContract,
+    "observer": ObserverContract,
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "LayoutContract",
     "MemorySink",
     "MisbehaviourContract",
+    "ObserverContract",
     "PseudonymSourceContract",
     "ReportContract",
     "TransportContract",

@@ -26,6 +26,7 @@ KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "layout": ("layout", "Layout", "LayoutContract"),
     "pseudonym-source": ("names", "Names", "PseudonymSourceContract"),
     "report": ("report", "Report", "ReportContract"),
+    "observer": ("observer", "Observer", "ObserverContract"),
     "vendor": ("vendor", "Vendor", "VendorContract"),
     "web-auth": ("auth", "Auth", "WebAuthContract"),
     "fault": ("fault", "Fault", "MisbehaviourContract"),
