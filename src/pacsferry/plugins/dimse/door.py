@@ -190,29 +190,27 @@ class Door(driving.Server):
             first = guest.wire.recv(1, socket.MSG_PEEK)
         if not first:
             return False
-        if secured is None:
-            return first != _HANDSHAKE or self._refused(guest, "tls", _ABORT)
-        if first == _ASSOCIATE:
-            return self._refused(guest, "plain", _REJECT)
-        return self._handshake(guest, secured)
+        if secured is not None and first != _ASSOCIATE:
+            return self._handshake(guest, secured)
+        if secured is not None or first != _ASSOCIATE:
+            why = "plain" if secured else "tls" if first == _HANDSHAKE else ""
+            self._note(guest, why)
+            _farewell(guest.wire, _REJECT if secured else _ABORT)
+            return False
+        return True
 
     def _handshake(self, guest: Guest, secured: tls.Server) -> bool:
-        with self._lock:  # the plain socket is nobody's as soon as it is wrapped
-            wire = guest.wire = secured.wrap(guest.wire)
         try:
+            with self._lock:  # the plain socket is nobody's as soon as it is wrapped
+                wire = guest.wire = secured.wrap(guest.wire)
             secured.greet(wire)
         except OSError as err:
             self._note(guest, tls.note_of(err))
             return False
         return True
 
-    def _refused(self, guest: Guest, why: str, pdu: bytes) -> bool:
-        self._note(guest, why)
-        _farewell(guest.wire, pdu)
-        return False
-
     def _note(self, guest: Guest, why: str) -> None:
-        for one in self.house.welcome(guest.address):
+        for one in self.house.welcome(guest.address) if why else ():
             one.note(why)
 
     def began(self, wire: Any, assoc: Association) -> None:
