@@ -156,6 +156,10 @@ REASONS: dict[str, Reason] = {
     ),
     "web-auth-failed": Reason(means="the web auth plugin broke down", advice="report it to the plugin's author"),
     "nearline": _again("the archive did not bring it back from slow storage within archive.timeouts.nearline"),
+    "turned-away": Reason(
+        means="the archive says it sent, and our receiver turned the sender away",
+        advice="check AE titles, addresses and TLS of [archive.dimse.receiver] against the archive's entry for us",
+    ),
     "receiver-busy": _again("another process holds the receiver's address"),
     "no-space": _again("there was no space to store it", "free space; then run `pacsferry resume`"),
     "unreadable": _again("the file could not be read", "check its permissions; then run the command again"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_GET
 
 from pacsferry.core.errors import ConfigError, StoreError, TransferError
 from pacsferry.core.model import Receipt, Wanted
@@ -270,6 +272,65 @@ def test_a_silent_archive_does_not_hang(opened: Any, how: str) -> None:
         hold.set()
     assert caught.value.code == "stalled"
     assert 1.5 < took < 5
+
+
+def pending_for_ever(study: Study, hold: threading.Event) -> Callable[[Any], Iterator[Any]]:
+    """Send a study, then say "pending" five times a second until ``hold`` is set."""
+
+    def handle(event: Any) -> Iterator[Any]:
+        yield len(study.instances) + 1
+        for one in study.instances:
+            yield 0xFF00, one
+        response = C_GET()
+        response.MessageIDBeingRespondedTo = event.request.MessageID
+        response.AffectedSOPClassUID = event.request.AffectedSOPClassUID
+        response.Status = 0xFF00
+        response.NumberOfRemainingSuboperations = 1
+        while not hold.wait(0.2):
+            event.assoc.dimse.send_msg(response, event.context.context_id)
+
+    return handle
+
+
+def test_pending_for_ever_ends_once_all_came(opened: Any) -> None:
+    study, sink, hold = make_study(), CollectingSink(), threading.Event()
+    with scp([(evt.EVT_C_GET, pending_for_ever(study, hold))]) as port:
+        start = time.monotonic()
+        tally = opened(port).fetch(all_of(study), sink)
+        took = time.monotonic() - start
+        hold.set()
+    assert set(sink.data) == set(study.uids)
+    assert (tally.completed, tally.code) == (None, "")
+    assert 0.9 < took < 4
+
+
+def test_pending_for_ever_without_progress_ends_with_the_patience_for_slow_storage(opened: Any) -> None:
+    study, sink, hold = make_study(), CollectingSink(), threading.Event()
+    wanted = Wanted(study=study.uid, sop_classes=study.classes, expected=4)
+    with scp([(evt.EVT_C_GET, pending_for_ever(study, hold))]) as port:
+        start = time.monotonic()
+        with pytest.raises(TransferError) as caught:
+            opened(port, timeouts={"stall": "1s", "nearline": "2s"}).fetch(wanted, sink)
+        took = time.monotonic() - start
+        hold.set()
+    assert (caught.value.code, caught.value.retryable) == ("nearline", True)
+    assert set(sink.data) == set(study.uids)
+    assert 1.9 < took < 5
+
+
+@pytest.mark.parametrize(("nearline", "comes"), [(True, True), (False, False)])
+def test_what_is_in_slow_storage_may_take_longer_than_a_stall(opened: Any, nearline: bool, comes: bool) -> None:
+    study, sink = make_study(("MR_small.dcm",)), CollectingSink()
+
+    def handle(event: Any) -> Iterator[Any]:
+        yield 1
+        time.sleep(1.5)
+        yield 0xFF00, study.instances[0]
+
+    wanted = Wanted(study=study.uid, sop_classes=study.classes, expected=1, nearline=nearline)
+    with scp([(evt.EVT_C_GET, handle)]) as port, contextlib.suppress(TransferError):
+        opened(port, timeouts={"stall": "500ms", "nearline": "10s"}).fetch(wanted, sink)
+    assert bool(sink.data) is comes
 
 
 def test_an_archive_that_aborts_in_the_middle_is_retryable(opened: Any) -> None:

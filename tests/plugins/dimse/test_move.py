@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -255,6 +256,27 @@ def test_success_with_nothing_sent_ends_after_the_quiet_period(opened: Any, asyn
         took = time.monotonic() - start
     assert (tally.completed, tally.code, sink.data) == (None, "", {})
     assert 0.9 < took < 3
+
+
+def test_success_although_our_receiver_turned_the_sender_away_says_whom(opened: Any, async_move: Any) -> None:
+    study, port = make_study(), free_port()
+
+    def refused() -> None:
+        with contextlib.suppress(ConnectionError):
+            send(port, study.instances, called="SOMEBODY")
+
+    with async_move(then=refused) as archive_port, pytest.raises(TransferError) as caught:
+        opened(archive_port, receiver_port=port).fetch(all_of(study), CollectingSink())
+    assert (caught.value.code, caught.value.retryable) == ("turned-away", False)
+    assert "archive.dimse.receiver.ae_title" in (caught.value.hint or "")
+
+
+def test_the_first_image_from_slow_storage_may_come_long_after_success(opened: Any, async_move: Any) -> None:
+    study, sink, port = make_study(), CollectingSink(), free_port()
+    wanted = Wanted(study=study.uid, expected=3, nearline=True)
+    with async_move(then=lambda: (time.sleep(2), send(port, study.instances))) as archive_port:
+        opened(archive_port, receiver_port=port, timeouts={"quiet": "500ms", "nearline": "10s"}).fetch(wanted, sink)
+    assert set(sink.data) == set(study.uids)
 
 
 def test_lying_counters_are_told_and_not_believed(opened: Any, async_move: Any) -> None:

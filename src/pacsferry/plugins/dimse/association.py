@@ -14,7 +14,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from pacsferry.core.archive import Archive, Dimse
+from pacsferry.core.archive import Archive, Dimse, Timeouts
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.host import is_loopback
 from pacsferry.core.model import Ping
@@ -23,6 +23,7 @@ from pacsferry.core.warn import warn_once
 from . import driving, tls
 from .identity import Identity
 from .statuses import SUCCESS, failure, trouble
+from .storing import Intake
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -44,6 +45,8 @@ MODELS = {
 
 #: How long an archive may take to answer an association request, at most; ``timeouts.connect`` where that is longer.
 ACSE_SECONDS = 30.0
+#: How often a wait looks whether it was told to end.
+_LOOK_SECONDS = 0.25
 #: A release that is not answered in this time is an abort.
 RELEASE_SECONDS = 3.0
 #: PS3.8 Table 9-21: rejections for which another try with the same titles cannot end otherwise.
@@ -76,19 +79,40 @@ def contexts(abstract: str, *syntaxes: str) -> list[PresentationContext]:
     return [build_context(abstract, list(syntaxes) or [EXPLICIT, IMPLICIT])]
 
 
-class Watch:
-    """Hangs up on an association when no byte came for ``limit`` seconds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds: ``silence`` without a byte; ``idle`` while the archive says "pending" and nothing moves.
 
-    pynetdicom's time-outs are per message; this one is per byte. ``elsewhere`` may say when progress was last seen on
-    another connection (C-MOVE). While ``pause`` is held, we are the ones who are slow.
+    Both end with a word of their own: the second is how long an archive may fetch from slow storage.
     """
 
-    def __init__(self, assoc: Association, limit: float, elsewhere: Callable[[], float] = lambda: 0.0) -> None:
+    silence: float
+    idle: float
+    code: str = "stalled"
+
+    @classmethod
+    def of(cls, timeouts: Timeouts, *, nearline: bool = False) -> Patience:
+        """What the profile grants; of what is in slow storage, silence means as much as "pending"."""
+        if nearline:
+            most = max(timeouts.stall, timeouts.nearline)
+            return cls(silence=most, idle=most, code="nearline")
+        return cls(silence=timeouts.stall, idle=max(timeouts.stall, timeouts.nearline))
+
+
+class Watch:
+    """Hangs up on an association when no byte came for too long, or only words that nothing follows.
+
+    pynetdicom's time-outs are per message; this one is per byte. ``elsewhere`` may say when progress was last seen on
+    another connection (C-MOVE). While ``pause`` is held, we are the ones who are slow. ``stalled`` is the reason code,
+    empty while all is well.
+    """
+
+    def __init__(self, assoc: Association, limit: Patience, elsewhere: Callable[[], float] = lambda: 0.0) -> None:
         self._assoc, self._limit, self._elsewhere = assoc, limit, elsewhere
         self._done = threading.Event()
         self._paused = 0
         self._since = time.monotonic()
-        self.stalled = False
+        self.stalled = ""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._run, name="pacsferry-watch", daemon=True).start()
@@ -107,17 +131,44 @@ class Watch:
             self._since = time.monotonic()
             self._paused -= 1
 
-    def _last(self) -> float:
-        line = driving.line_of(self._assoc)
-        return max(self._since, self._elsewhere(), line.touched if line else 0.0)
+    def _left(self) -> tuple[float, str]:
+        """Seconds until patience ends, and what it is called then."""
+        if self._paused:
+            return self._limit.silence, ""
+        line, now = driving.line_of(self._assoc), time.monotonic()
+        ours = max(self._since, self._elsewhere())
+        silence = max(ours, line.touched if line else 0.0) + self._limit.silence - now
+        idle = max(ours, line.moved if line else 0.0) + self._limit.idle - now
+        return (silence, self._limit.code) if silence <= idle else (idle, "nearline")
 
     def _run(self) -> None:
-        left = self._limit
+        left, code = self._limit.silence, ""
         while not self._done.wait(max(left, 0.01)):
-            left = self._limit if self._paused else self._last() + self._limit - time.monotonic()
+            left, code = self._left()
             if left <= 0:
-                self.stalled = True
+                self.stalled = code
                 driving.hang_up(self._assoc)
+                return
+
+
+class Ender:
+    """Ends a request when what arrives cannot be taken, or all came and the final response does not."""
+
+    def __init__(self, call: Call, intake: Intake, patience: float) -> None:
+        self._call, self._intake, self._patience = call, intake, patience
+        self._done = threading.Event()
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._run, name="pacsferry-ender", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _run(self) -> None:
+        intake = self._intake
+        while not self._done.wait(_LOOK_SECONDS):
+            if intake.broken or (intake.complete and time.monotonic() - intake.arrived > self._patience):
+                self._call.drop()
                 return
 
 
@@ -142,9 +193,9 @@ class Call:
         return next((str(cx.transfer_syntax[0]) for cx in found), None)
 
     @contextlib.contextmanager
-    def watched(self, elsewhere: Callable[[], float] = lambda: 0.0) -> Iterator[Watch]:
+    def watched(self, elsewhere: Callable[[], float] = lambda: 0.0, *, nearline: bool = False) -> Iterator[Watch]:
         """Watch it for silence while a request is under way."""
-        with Watch(self.assoc, self.caller.stall, elsewhere) as watch:
+        with Watch(self.assoc, Patience.of(self.caller.timeouts, nearline=nearline), elsewhere) as watch:
             self.watch = watch
             yield watch
 
@@ -153,6 +204,8 @@ class Call:
         line = driving.line_of(self.assoc)
         if self.caller.closed:
             return trouble(self.service, "interrupted", "ended by us")
+        if self.watch and self.watch.stalled == "nearline":
+            return trouble(self.service, "nearline", "nothing came back within archive.timeouts.nearline")
         if (self.watch and self.watch.stalled) or (line and line.timed_out):
             text = f"no byte for {self.caller.stall:g} s (archive.timeouts.stall)"
             return trouble(self.service, "stalled", text)

@@ -14,7 +14,7 @@ from pacsferry.core.model import Buffer, Level, Ping, Tally, Traits, Wanted
 from pacsferry.core.ports import Finding, Sink
 
 from . import driving
-from .association import MODELS, Call, Caller, contexts
+from .association import MODELS, Call, Caller, Ender, contexts
 from .commands import StoreRequest
 from .contexts import Answer, Negotiation, Proposal, classes_for
 from .identifiers import identifier, retrieve_keys
@@ -119,7 +119,7 @@ class CGet:
             raise trouble("C-GET", "not-supported", "the archive accepts no C-GET of this information model")
         keys, level = _request(intake, failed)
         request = identifier(level, keys, syntax)
-        with call.watched():
+        with call.watched(nearline=intake.wanted.nearline), Ender(call, intake, self._caller.timeouts.quiet):
             return run(call, call.assoc.send_c_get(request, self._model, msg_id=self._caller.message_id()))
 
     def ping(self) -> Ping:

@@ -12,7 +12,7 @@ from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
 from pacsferry.core.ports import Finding, Sink
 
 from .admission import Tenant, tenant_of
-from .association import MODELS, Call, Caller, contexts
+from .association import MODELS, Call, Caller, Ender, contexts
 from .identifiers import identifier, retrieve_keys
 from .outcome import Outcome, run, without_response
 from .receiver import RECEIVERS, Lease, Receiver
@@ -62,6 +62,8 @@ class CMove:
                 outcome = without_response("C-MOVE")
             self._await(receiver, lease, outcome)
             lease.intake.check()
+        if not lease.intake.count and wanted.expected != 0:
+            _turned_away(lease.tenant)
         return outcome.tally()
 
     def _listening(self) -> tuple[Receiver, Tenant]:
@@ -94,17 +96,20 @@ class CMove:
             raise trouble("C-MOVE", "not-supported", "the archive accepts no C-MOVE of this information model")
         wanted = lease.intake.wanted
         request = identifier(wanted.level, retrieve_keys(wanted), syntax)
-        with call.watched(lambda: receiver.progress(lease)), _Ender(call, lease, self._archive.timeouts.quiet):
+        watched = call.watched(lambda: receiver.progress(lease), nearline=wanted.nearline)
+        with watched, Ender(call, lease.intake, self._archive.timeouts.quiet):
             responses = call.assoc.send_c_move(request, self._own.ae_title, self._model, msg_id=lease.message_id)
             return run(call, responses)
 
     def _await(self, receiver: Receiver, lease: Lease, outcome: Outcome) -> None:
-        """Late images: until all came, or nothing came for ``timeouts.quiet``."""
-        ended, quiet = time.monotonic(), self._archive.timeouts.quiet
+        """Late images: until all came, or nothing came for ``timeouts.quiet`` (the first from slow storage: longer)."""
+        ended, timeouts = time.monotonic(), self._archive.timeouts
         while not lease.intake.broken and not _complete(lease, outcome):
             if self._caller.closed:
                 raise trouble("C-MOVE", "interrupted", "ended by us")
-            left = max(ended, receiver.progress(lease)) + quiet - time.monotonic()
+            slow = lease.intake.wanted.nearline and not lease.intake.count
+            patience = max(timeouts.quiet, timeouts.nearline) if slow else timeouts.quiet
+            left = max(ended, receiver.progress(lease)) + patience - time.monotonic()
             if left <= 0:
                 return
             receiver.wait(min(left, _LOOK_SECONDS))
@@ -134,25 +139,12 @@ class CMove:
             RECEIVERS.leave(receiver, self._tenant)
 
 
-class _Ender:
-    """Ends the request when what arrives cannot be taken, or all came and the final response does not."""
-
-    def __init__(self, call: Call, lease: Lease, patience: float) -> None:
-        self._call, self._lease, self._patience = call, lease, patience
-        self._done = threading.Event()
-
-    def __enter__(self) -> None:
-        threading.Thread(target=self._run, name="pacsferry-ender", daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-
-    def _run(self) -> None:
-        intake = self._lease.intake
-        while not self._done.wait(_LOOK_SECONDS):
-            if intake.broken or (intake.complete and time.monotonic() - intake.arrived > self._patience):
-                self._call.drop()
-                return
+def _turned_away(tenant: Tenant) -> None:
+    """Say so where an archive claims to have sent, and somebody whom we did not let in tried to."""
+    if (hint := tenant.hint()) is not None:
+        error = trouble("C-MOVE", "turned-away", "nothing came, and our receiver turned a connection away")
+        error.hint = hint
+        raise error
 
 
 def _complete(lease: Lease, outcome: Outcome) -> bool:
