@@ -5,9 +5,8 @@ What cannot be had whole is an error; a short list is never taken for all there 
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -26,10 +25,12 @@ IDENTITY: Mapping[Level, tuple[str, ...]] = {
     Level.SERIES: ("SeriesInstanceUID", "StudyInstanceUID"),
     Level.IMAGE: ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
 }
-#: Counts from here on are looked at; fewer answers are what one asked for.
-FEW = 20
-#: Limits that products have are multiples of these, from so many on, or powers of two.
-ROUND = ((50, 50), (1000, 500), (10_000, 1000))
+#: So many answers are what one asked for; more than were ever shown to be whole are looked at once, in two halves.
+FEW = 4
+#: From here on that would cost the archive too much: only what looks like a limit is looked at.
+MANY = 200
+#: Limits that products have are multiples of these, from so many on, or powers of two; some give one answer more.
+ROUND = ((20, 10), (50, 50), (1000, 500), (10_000, 1000))
 #: Answers to be expected, in limits; beyond it a part is halved without being asked for as a whole.
 CROWDED = 1.5
 #: An archive that says "too many" without one answer is given smaller parts, but not for ever.
@@ -48,9 +49,13 @@ class _Ignored(Exception):
 
 @dataclass(slots=True)
 class _Learnt:
-    """What was noticed of an archive's limit, by level. ``whole`` is the most that was shown to be all there is."""
+    """What was noticed of an archive's limit, by level. ``whole`` is the most that was shown to be all there is.
+
+    ``cap`` is the limit; where it is in ``silent`` too, the archive does not say so when it is reached.
+    """
 
     cap: dict[Level, int] = field(default_factory=dict)
+    silent: dict[Level, int] = field(default_factory=dict)
     whole: dict[Level, int] = field(default_factory=dict)
     counts: dict[Level, set[int]] = field(default_factory=dict)
     per_day: float = 0.0
@@ -111,17 +116,17 @@ class WholeFinder:
     def _whole(self, query: Query, *, asked: bool, within: str = "") -> Answers:
         """All answers. ``within`` is the keyword by which this query is a part of another. Raises ``TransferError``."""
         if not asked and self._crowded(query):
-            return self._split(query, {}, told=True)
+            return self._split(query, {})
         answers, told = self._ask(query)
         if query.level is not Level.STUDY:
             self._check_below(query, len(answers), told=told)
             return answers
-        if not told and not self._suspect(query, len(answers)):
+        if not (told or self._reached(query, len(answers)) or self._short(query, answers)):
             self._learn_density(query, len(answers))
             return answers
         if within and any(fits(within, query.keys[within], one) is False for one in answers.values()):
             raise _Ignored(within)
-        return self._split(query, answers, told=told)
+        return self._split(query, answers)
 
     def _ask(self, query: Query) -> tuple[Answers, bool]:
         """The answers to one query, and whether the archive says that they are not all."""
@@ -142,10 +147,11 @@ class WholeFinder:
         kept = {word: text for word, text in match.keys.items() if not self._quirks.leaves_out(word)}
         return match if len(kept) == len(match.keys) else replace(match, keys=kept)
 
-    def _note_cap(self, level: Level, count: int) -> None:
+    def _note_cap(self, level: Level, count: int, *, silent: bool = False) -> None:
         with self._lock:
             if count:
-                self._learnt.cap[level] = max(count, self._learnt.cap.get(level, 0))
+                for noted in (self._learnt.cap, self._learnt.silent) if silent else (self._learnt.cap,):
+                    noted[level] = max(count, noted.get(level, 0))
                 self._learnt.barren = 0
                 return
             self._learnt.barren += 1
@@ -156,44 +162,59 @@ class WholeFinder:
         """How many answers a query is known to get at most; 0: not known."""
         return self._learnt.cap.get(level, 0) or self._quirks.result_limit or 0
 
+    def _reached(self, query: Query, count: int) -> bool:
+        """Whether these are as many as an archive gives that does not say when there are more."""
+        limit = self._learnt.silent.get(query.level, 0) or self._quirks.result_limit or 0
+        return bool(limit) and count >= limit
+
+    def _short(self, query: Query, answers: Answers) -> bool:
+        return self._suspect(query, len(answers)) and self._more(query, answers)
+
     def _suspect(self, query: Query, count: int) -> bool:
-        """Whether a number of answers looks like a limit: it is known to be one, it is round, or it comes again."""
+        """Whether a number of answers looks like a limit: more than ever before, round, or the same again."""
         with self._lock:
-            limit, whole = self._limit(query.level), self._learnt.whole.get(query.level, 0)
+            whole = self._learnt.whole.get(query.level, 0)
             counts = self._learnt.counts.setdefault(query.level, set())
             again = count in counts and count == max(counts)
             counts.add(count)
-        if limit:
-            return count >= limit
-        if count < FEW or count <= whole or count == query.expected:
+        if self._limit(query.level) or count <= max(FEW, whole) or count == query.expected:
             return False
-        return again or _is_round(count)
+        return count < MANY or again or _is_round(count)
+
+    def _more(self, query: Query, answers: Answers) -> bool:
+        """Whether two halves of a query bring what it did not, twice: then its number of answers is a limit."""
+        split = next(splits(query, answers.values(), self._quirks, self._today), None)
+        if split is None or len(split.parts) > 2:
+            return False
+        found: Answers = {}
+        for part in split.parts:
+            found |= self._ask(part)[0]
+        if found.keys() - answers.keys() and len(again := self._ask(query)[0]) <= len(answers):
+            # Asked once more it is as short: what the halves brought did not just come into being.
+            self._note_cap(query.level, len(again), silent=True)
+            return True
+        with self._lock:
+            self._learnt.whole[query.level] = max(len(answers), self._learnt.whole.get(query.level, 0))
+        return False
 
     def _check_below(self, query: Query, count: int, *, told: bool) -> None:
         """Series and instances cannot be parted; too few of them is for the caller to settle by counts."""
-        limit, expected = self._limit(query.level), query.expected
-        short = expected is None or count < expected
-        reached = bool(limit) and count >= limit
-        round_and_short = expected is not None and count >= FEW and _is_round(count)
-        if told or (short and (reached or round_and_short)):
+        short = query.expected is None or count < query.expected
+        round_and_short = query.expected is not None and _is_round(count)
+        if told or (short and (self._reached(query, count) or round_and_short)):
             raise _capped(f"of {query.level.value.lower()} answers it gives {count}")
 
     # --- in parts
 
-    def _split(self, query: Query, answers: Answers, *, told: bool) -> Answers:
-        """Ask in parts, and see whether they bring more."""
+    def _split(self, query: Query, answers: Answers) -> Answers:
+        """Ask in parts, in the first way that the archive understands."""
         for split in splits(query, answers.values(), self._quirks, self._today):
             try:
-                found = self._together(split)
+                return self._settled(query, answers, self._together(split), split)
             except _Ignored as err:
                 if err.keyword != split.keyword:
                     raise
-                continue
-            return self._settled(query, answers, found, split, told=told)
-        limit = self._limit(query.level)
-        if told or (limit and len(answers) >= limit):
-            raise _capped(f"a query gets {len(answers)}")
-        return answers
+        raise _capped(f"a query gets {len(answers)}")
 
     def _together(self, split: Split) -> Answers:
         found: Answers = {}
@@ -201,16 +222,9 @@ class WholeFinder:
             found |= self._whole(part, asked=False, within=split.keyword)
         return found
 
-    def _settled(self, query: Query, answers: Answers, found: Answers, split: Split, *, told: bool) -> Answers:
-        """The parts brought more: there is a limit, and what has no value to part by may be missing."""
+    def _settled(self, query: Query, answers: Answers, found: Answers, split: Split) -> Answers:
+        """All together. What has no value to part by was in none of the parts, and there may be more of that."""
         left = [answers[key] for key in answers.keys() - found.keys()]
-        if not told and not found.keys() - answers.keys():
-            with self._lock:
-                whole = self._learnt.whole
-                whole[query.level] = max(len(answers), whole.get(query.level, 0))
-            return answers
-        if answers:
-            self._note_cap(query.level, len(answers))
         if any(not one.many(split.keyword) and _wanted(query, one) for one in left):
             raise _capped(f"some studies have no {split.keyword}, by which the query could be parted")
         return answers | found
@@ -244,8 +258,12 @@ def _identity(match: Match, number: int) -> tuple[str, ...]:
 
 
 def _is_round(count: int) -> bool:
-    steps: Iterable[int] = (step for start, step in ROUND if count >= start)
-    step = max(itertools.chain(steps, (0,)))
+    """Whether a number, or the one before it (seen: Orthanc), looks like a limit that somebody set."""
+    return any(_like_a_limit(one) for one in (count, count - 1))
+
+
+def _like_a_limit(count: int) -> bool:
+    step = max((step for start, step in ROUND if count >= start), default=0)
     return bool(step and count % step == 0) or (count >= 64 and count & (count - 1) == 0)
 
 

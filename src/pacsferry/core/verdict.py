@@ -37,6 +37,12 @@ def _accounted(now: StudyState) -> int:
     return now.stored + now.held + now.excluded
 
 
+def _news(now: StudyState, signs: Signs) -> int:
+    """How much the study grew: not by what the archive counted all the time and only did not list."""
+    known = max(0, (signs.counted or 0) - (now.expected or 0))
+    return max(0, signs.unlisted - known)
+
+
 def status(now: StudyState, signs: Signs) -> Status:
     """The verdict; "ok" only where every expected instance is stored or excluded."""
     if now.missing:
@@ -47,7 +53,7 @@ def status(now: StudyState, signs: Signs) -> Status:
         return _unknown(now, signs)
     if signs.counted is not None and _accounted(now) < signs.counted:
         return Status.UNVERIFIED
-    return Status.CHANGED if signs.unlisted else Status.OK
+    return Status.CHANGED if _news(now, signs) else Status.OK
 
 
 def _of_gap(now: StudyState, signs: Signs) -> Status:
@@ -79,8 +85,7 @@ def reasons(now: StudyState, signs: Signs, settled: Mapping[str, int]) -> dict[s
         counts["interrupted" if signs.stopped else signs.code or "not-sent"] += now.missing - away
     elif signs.counted is not None and signs.counted > _accounted(now):
         counts["counts-differ"] += signs.counted - _accounted(now)
-    if signs.unlisted:
-        counts["study-changed"] += signs.unlisted
+    counts["study-changed"] += _news(now, signs)
     return {code: count for code, count in sorted(counts.items()) if count}
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.charset import decode_bytes, python_encoding
+from pydicom.charset import decode_bytes, encode_string, python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import RawDataElement
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from pacsferry.core.errors import ConfigError
@@ -86,6 +88,8 @@ _NUMBERS = {
     "FD": "d",
 }
 _DELIMITERS = {ord(c) for c in "\r\n\t\f\\^="}
+#: Terms of the default repertoire; what says so and has other bytes is UTF-8 more often than not.
+_ASCII = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
 
 def identifier(level: Level, keys: Mapping[str, str], syntax: str, charset: str | None = None) -> Dataset:
@@ -137,34 +141,61 @@ def is_number(keyword: str) -> bool:
 
 
 def _charset_for(keys: Mapping[str, str], charset: str | None) -> str:
-    """The SpecificCharacterSet to send; empty where ASCII is enough."""
-    text = "".join(value for keyword, value in keys.items() if keyword != CHARSET)
-    if text.isascii():
+    """The SpecificCharacterSet to send; empty where ASCII is enough. Raises ``ConfigError``."""
+    odd = {keyword: value for keyword, value in keys.items() if keyword != CHARSET and not value.isascii()}
+    text = "".join(odd.values())
+    if not odd:
         return ""
-    for terms in filter(None, (charset, LATIN1)):
-        if _fits(text, terms):
-            return terms
-    return UTF8
+    if charset and not _fits(text, charset):
+        # In another character set it would match nothing, and nobody would know why.
+        raise ConfigError(
+            f"{', '.join(sorted(odd))}: archive.charset ({charset}) cannot write the value",
+            hint="correct archive.charset, or leave it out where the archive reads others too",
+        )
+    return charset or (LATIN1 if _fits(text, LATIN1) else UTF8)
 
 
 def _fits(text: str, terms: str) -> bool:
+    return all(any(_writes(encoding, char) for encoding in _encodings(terms)) for char in set(text))
+
+
+def _writes(encoding: str, char: str) -> bool:
     try:
-        text.encode(_encoding(terms))
+        char.encode(encoding)
     except (UnicodeError, LookupError):
         return False
     return True
 
 
-def _encoding(terms: str) -> str:
-    return str(python_encoding.get(terms.split("\\", maxsplit=1)[0], "latin-1"))
+def _encodings(terms: str) -> list[str]:
+    """Python's names of the character sets; one that is named empty is the default repertoire (PS3.3 C.12.1.1.2)."""
+    names = [term.strip() for term in terms.split("\\")]
+    return ["ascii" if name in _ASCII else str(python_encoding.get(name, "latin-1")) for name in names]
 
 
 def _encoded(text: str, vr: str, terms: str) -> bytes:
     if vr in _NUMBERS:
         return _packed(text, _NUMBERS[vr])
-    encoding = _encoding(terms) if vr in _TEXT_VRS and terms else "utf-8"
-    value = text.encode(encoding, errors="replace")
+    value = _in_charset(text, terms) if vr in _TEXT_VRS and terms else text.encode(errors="replace")
     return value + (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+
+
+def _in_charset(text: str, terms: str) -> bytes:
+    """With code extensions each component begins in the first set again (PS3.5 6.1.2.5.3)."""
+    encodings = _encodings(terms)
+    if len(encodings) == 1:
+        return text.encode(encodings[0], errors="replace")
+    parts = re.split(r"([\r\n\t\f\\^=]+)", text)
+    return b"".join(_extended(part, encodings) for part in parts)
+
+
+def _extended(part: str, encodings: list[str]) -> bytes:
+    if part.isascii():
+        return part.encode("ascii")
+    value = encode_string(part, encodings)
+    shifted = value.rfind(b"\x1b$B"), value.rfind(b"\x1b$(D")
+    # pydicom does not go back to a first set that is the default repertoire.
+    return value + b"\x1b(B" if max(shifted) > value.rfind(b"\x1b(") else value
 
 
 def _packed(text: str, kind: str) -> bytes:
@@ -181,7 +212,7 @@ def answer(dataset: Dataset, charset: str | None = None) -> dict[str, str]:
     ``charset`` overrides what the answer says of itself.
     """
     terms = (charset or _text_of(dataset, CHARSET)).split("\\")
-    encodings = [str(python_encoding.get(term.strip(), "")) for term in terms]
+    encodings = ["" if term.strip() in _ASCII else str(python_encoding.get(term.strip(), "")) for term in terms]
     # Past pydicom's parser, which warns about values and quotes them.
     return dict(_pairs(dataset.elements(), encodings))
 
@@ -203,6 +234,8 @@ def _decoded(element: Any, encodings: list[str]) -> str | None:
     value, vr = element.value, element.VR or _dictionary_vr(element.tag)
     if not value:
         return ""
+    if isinstance(value, MultiValue):
+        return "\\".join(map(str, value))  # pydicom has read the character set before anybody asked
     if not isinstance(value, bytes):
         return value if isinstance(value, str) else None  # a sequence, which no finder asks for
     if vr in _NUMBERS:
