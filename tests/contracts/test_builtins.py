@@ -8,8 +8,8 @@ from pacsferry.testing.contracts import drafts
 from pacsferry.testing.contracts.kit import ACCESSION, NAME, PATIENT, contract_study
 from pacsferry.testing.samples import BASIC_TEXT_SR, SECONDARY_CAPTURE, mr_study, rle
 from pacsferry.testing.simulator import Simulator
-from support.peers import need_dcmtk
 from support.listeners import Listener
+from support.peers import need_dcmtk
 
 BUILTINS = registry.load(external=False)
 
