@@ -168,6 +168,7 @@ class Line(AssociationSocket):
                     break
                 got += count
                 self._noted(count)
+                self.moved = self.touched
         except TimeoutError:
             self.timed_out = True
             raise
