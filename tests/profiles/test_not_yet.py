@@ -140,8 +140,6 @@ def test_select_wants_what_it_says(tmp_path: Path) -> None:
         ("archive.dimse.tls.ca", '[archive.dimse]\ntls = { mode = "off", ca = "ca.pem" }'),
         ("archive.dimse.receiver.tls.mode", '[archive.dimse.receiver]\ntls = { mode = "required" }'),
         ("archive.dimse.user_identity.use", '[archive.dimse]\nuser_identity = { use = "username", username = "me" }'),
-        ("archive.dicomweb.auth.use", '[archive.dicomweb]\nauth = { use = "basic", username = "me" }'),
-        ("archive.dicomweb.auth.use", '[archive.dicomweb]\nauth = { use = "mtls", cert = "file:c.pem" }'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "mapping"\nfile = "ids.csv"'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "de-id-service"'),
         ("layout.use", '[layout]\nuse = "subjects"'),
@@ -173,7 +171,6 @@ def test_a_literal_secret_is_never_repeated(tmp_path: Path) -> None:
 [archive.dicomweb]
 url = "http://me:{secret}@127.0.0.1/dicom-web"
 proxy = "http://me:{secret}@proxy:8080"
-auth = {{ use = "basic", password = "{secret}" }}
 [exclude]
 patients = "{secret}"
 """
@@ -182,7 +179,6 @@ patients = "{secret}"
     for address in (
         "archive.dicomweb.url",
         "archive.dicomweb.proxy",
-        "archive.dicomweb.auth.use",
         "exclude.patients",
         "archive.dimse.user_identity.passcode",
     ):
