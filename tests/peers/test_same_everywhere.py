@@ -12,8 +12,8 @@ from support.sites import Site, relayed
 
 pytestmark = pytest.mark.peers
 
-ALL = ("wado-rs", "c-get", "c-move")
-DIMSE = ("c-get", "c-move")
+ALL = ("wado-rs", "c-get", "c-move", "dcmtk-getscu", "dcmtk-movescu")
+DIMSE = ("c-get", "c-move", "dcmtk-getscu", "dcmtk-movescu")
 ACC = "ACC100"
 #: Bytes from the archive of a run that only asks; the images of both studies have 330 000.
 QUERIES_ONLY = 60_000
@@ -66,12 +66,12 @@ def alike(first, tmp_path, transports):
     return begun
 
 
-def test_orthanc_gives_the_same_files_over_all_three(orthanc, orthanc_site, tmp_path):
+def test_orthanc_gives_the_same_files_over_every_transport(orthanc, orthanc_site, tmp_path):
     orthanc.upload(objects())
     assert len(alike(orthanc_site, tmp_path, ALL)) == 10
 
 
-def test_dcmqrscp_gives_the_same_files_over_both(dcmqrscp, dcmqrscp_site, tmp_path):
+def test_dcmqrscp_gives_the_same_files_over_every_transport_it_has(dcmqrscp, dcmqrscp_site, tmp_path):
     dcmqrscp.store(objects())
     assert len(alike(dcmqrscp_site, tmp_path, DIMSE)) == 10
 
