@@ -6,13 +6,20 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from pacsferry.core.budget import Budget
 from pacsferry.core.errors import ConfigError, TransferError, strictest
+from pacsferry.core.estimate import Estimate, Work, estimate, work
 from pacsferry.core.model import Level, Query, Row, Status
-from pacsferry.core.plan import requests
+from pacsferry.core.pacing import asking, together
+from pacsferry.core.plan import Order, requests
 from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.project import Project
 from pacsferry.core.query import Asked
@@ -20,7 +27,9 @@ from pacsferry.core.redact import quiet
 from pacsferry.core.survey import Found, Surveyor
 
 from .opening import Opened, made, opened
+from .pacing import budget_of, saying
 
+T = TypeVar("T")
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -37,18 +46,19 @@ class PlannedStudy:
     requests: int
     transport: str
     availability: tuple[str, ...] = ()
+    work: Work = field(default_factory=Work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a load would do. ``seconds`` is the pause that the budget asks for, not the time of the transfers."""
+    """What a load would do, and how long that takes under the budget, as far as can be estimated."""
 
     project: str
     plan_id: str
     studies: tuple[PlannedStudy, ...]
     rows: tuple[Row, ...]
     transports: tuple[str, ...]
-    seconds: float
+    estimate: Estimate
     exit_code: int
     status: str
 
@@ -61,10 +71,14 @@ def plan(
     max_images: int | None = None,
     site: str | None = None,
     sets: Sequence[str] = (),
+    wait: bool = True,
     told: Told = silent,
     stop: threading.Event | None = None,
 ) -> Planned:
-    """Ask the archive and settle what would be fetched. Nothing is fetched, numbered or expected."""
+    """Ask the archive and settle what would be fetched. Nothing is fetched, numbered or expected.
+
+    It may ask at any hour. Raises ``BusyError`` where it may not ``wait`` for an association.
+    """
     if not asked:
         raise ConfigError(
             "nothing was asked for", hint="name accession numbers, or use --file, --match or --study-date"
@@ -72,12 +86,34 @@ def plan(
     there, resolved = made(project, site, sets)
     quiet()
     with opened(there, resolved) as work:
-        return _Planning(work, told, stop or threading.Event()).go(asked, max_studies, max_images)
+        return _Planning(work, told, stop or threading.Event(), wait=wait).go(asked, max_studies, max_images)
+
+
+class _Polite:
+    """A surveyor that asks within the archive's budget."""
+
+    def __init__(self, surveyor: Surveyor, budget: Budget, told: Callable[[str], None], *, wait: bool) -> None:
+        self._surveyor, self._budget, self._told, self._wait = surveyor, budget, told, wait
+
+    def together(self) -> AbstractContextManager[None]:
+        """All queries within may share an association."""
+        return together(self._budget, told=self._told, wait=self._wait)
+
+    def studies(self, asked: Asked) -> list[Found]:
+        """See ``Surveyor``."""
+        return self._ask(partial(self._surveyor.studies, asked))
+
+    def order(self, found: Found, *, case_id: str) -> Order:
+        """See ``Surveyor``."""
+        return self._ask(partial(self._surveyor.order, found, case_id=case_id))
+
+    def _ask(self, ask: Callable[[], T]) -> T:
+        return asking(self._budget, ask, told=self._told, wait=self._wait)
 
 
 class _Planning:
-    def __init__(self, work: Opened, told: Told, stop: threading.Event) -> None:
-        self._work, self._told, self._stop = work, told, stop
+    def __init__(self, work: Opened, told: Told, stop: threading.Event, *, wait: bool) -> None:
+        self._work, self._told, self._stop, self._wait = work, told, stop, wait
         self._rows: list[Row] = []
         self._studies: list[PlannedStudy] = []
         self._codes: list[int] = []
@@ -86,6 +122,7 @@ class _Planning:
         run = self._work.ledger.start_run("plan", details={"requests": len(asked)})
         wiring, profile = self._work.wiring, self._work.wiring.resolved.profile
         finder = wiring.finder()
+        budget = budget_of(wiring, self._work.hosts, finder, stop=self._stop)
         transports = wiring.transports()
         try:
             surveyor = Surveyor(
@@ -95,14 +132,15 @@ class _Planning:
                 quirks=wiring.archive.quirks,
                 per_accession=profile.pseudonyms.per == "accession",
             )
-            found = self._found(surveyor, asked)
-            kept = self._limited(surveyor, found, transports[0], max_studies, max_images)
+            polite = _Polite(surveyor, budget, saying(self._told), wait=self._wait)
+            with polite.together():
+                found = self._found(polite, asked)
+                kept = self._limited(polite, found, transports[0], max_studies, max_images)
         finally:
             finder.close()
             for _, transport in transports:
                 transport.close()
         series = sum(study.series for study in self._studies)
-        batches = series // profile.budget.batch_size
         rows = sorted([*self._rows, *(study.row for study in self._studies)], key=lambda one: one.request)
         code = _overall(self._codes)
         status = "ok" if code == 0 else "failed" if not self._studies else "incomplete"
@@ -113,12 +151,17 @@ class _Planning:
             studies=tuple(self._studies),
             rows=tuple(rows),
             transports=tuple(name for name, _ in transports),
-            seconds=batches * profile.budget.batch_wait,
+            estimate=self._estimate(budget),
             exit_code=code,
             status=status,
         )
 
-    def _found(self, surveyor: Surveyor, asked: Sequence[Asked]) -> list[Found]:
+    def _estimate(self, budget: Budget) -> Estimate:
+        terms = self._work.wiring.resolved.profile.budget.terms()
+        todo = [study.work for study in self._studies]
+        return estimate(todo, terms, budget.history.bytes_per_image(), datetime.now(UTC))
+
+    def _found(self, surveyor: _Polite, asked: Sequence[Asked]) -> list[Found]:
         by_key: dict[str, Found] = {}
         for done, one in enumerate(asked):
             self._told(Progress(kind="query", done=done, total=len(asked)))
@@ -145,7 +188,7 @@ class _Planning:
 
     def _limited(
         self,
-        surveyor: Surveyor,
+        surveyor: _Polite,
         found: list[Found],
         first: tuple[str, object],
         max_studies: int | None,
@@ -166,7 +209,7 @@ class _Planning:
             self._told(Progress(kind="planned", done=len(kept), total=len(found)))
         return kept
 
-    def _planned(self, surveyor: Surveyor, found: Found, first: tuple[str, object]) -> PlannedStudy:
+    def _planned(self, surveyor: _Polite, found: Found, first: tuple[str, object]) -> PlannedStudy:
         name, transport = first
         state = self._work.ledger.study(found.key)
         settled = self._work.ledger.settled(found.key)
@@ -200,6 +243,7 @@ class _Planning:
             requests=0 if order.offline else len(wanted),
             transport=name,
             availability=order.availability,
+            work=work(order, settled, wanted, found.match.many("ModalitiesInStudy")),
         )
 
 

@@ -82,7 +82,16 @@ def load(
     if plan_id is not None and (words.any() or dry_run):
         raise ConfigError("--plan ID says what to load; it goes with no query and no --dry-run", hint="leave one out")
     if dry_run:
-        return planned(screen, project, words, site=site, sets=sets, max_studies=max_studies, max_images=max_images)
+        return planned(
+            screen,
+            project,
+            words,
+            site=site,
+            sets=sets,
+            max_studies=max_studies,
+            max_images=max_images,
+            wait=not no_wait,
+        )
     options = app.LoadOptions(
         max_studies=max_studies,
         max_images=max_images,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from . import options as o
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from pacsferry.app import Planned
     from pacsferry.app.plans import PlannedStudy
+    from pacsferry.core.estimate import Estimate
     from pacsferry.core.model import Row
 
 _HEADS = ("request", "accession", "case", "modality", "series", "expected", "done", "missing", "availability", "status")
@@ -32,6 +35,7 @@ def plan(
     modality: o.Modality = None,
     max_studies: o.MaxStudies = None,
     max_images: o.MaxImages = None,
+    no_wait: o.NoWait = False,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
@@ -53,7 +57,16 @@ def plan(
         modality=modality,
     )
     screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose, events=events)
-    return planned(screen, project, words, site=site, sets=sets, max_studies=max_studies, max_images=max_images)
+    return planned(
+        screen,
+        project,
+        words,
+        site=site,
+        sets=sets,
+        max_studies=max_studies,
+        max_images=max_images,
+        wait=not no_wait,
+    )
 
 
 def planned(
@@ -65,6 +78,7 @@ def planned(
     sets: list[str] | None,
     max_studies: int | None,
     max_images: int | None,
+    wait: bool = True,
 ) -> int:
     """Ask, print what would be done, and return the exit code."""
     from pacsferry import app
@@ -83,6 +97,7 @@ def planned(
             max_images=max_images,
             site=site,
             sets=sets or (),
+            wait=wait,
             told=tell,
             stop=stop,
         )
@@ -107,8 +122,22 @@ def _whole(result: Planned) -> dict[str, Any]:
         "done": sum(study.done for study in result.studies),
         "missing": sum(row.missing for row in found),
         "transports": list(result.transports),
-        "pauses_s": round(result.seconds, 1),
+        **_time(result.estimate),
         "hint": f"`pacsferry load {result.project} --plan {result.plan_id}` does exactly this",
+    }
+
+
+def _time(found: Estimate) -> dict[str, Any]:
+    """What is estimated, as JSON has it: sizes in bytes, times as ISO 8601 on the archive's clock."""
+    starts, ends = (at.isoformat(timespec="seconds") if at else None for at in (found.starts, found.ends))
+    return {
+        "bytes": found.size,
+        "bytes_from": "history" if found.measured else "table",
+        "uncounted": found.uncounted,
+        "pauses_s": round(found.pauses, 1),
+        "time_s": None if found.seconds is None else round(found.seconds, 1),
+        "starts_at": starts,
+        "ends_at": ends,
     }
 
 
@@ -136,8 +165,8 @@ def _table(out: Console, result: Planned) -> None:
     tables.say(
         out, f"{said}; {whole['done']:,} done already, {whole['missing']:,} to fetch over {result.transports[0]}"
     )
-    if result.seconds:
-        tables.say(out, f"the budget adds {_span(result.seconds)} of pauses")
+    for sentence in _sentences(result.estimate):
+        tables.say(out, sentence)
     for error in sorted({row.error for row in result.rows if row.error}):
         tables.say(out, error, "red")
     tables.say(out, f"Next: {whole['hint']}")
@@ -155,6 +184,25 @@ def _line(row: Row, study: PlannedStudy | None) -> tuple[object, ...]:
 def _available(study: PlannedStudy) -> str | None:
     """What the archive says of the study's parts: one word, or all that apply."""
     return ", ".join(study.availability) or None
+
+
+def _sentences(found: Estimate) -> Iterator[str]:
+    """The time that it will take, for people; always said to be an estimate."""
+    if found.starts is None:
+        return
+    size = f"{found.size / 1e9:.1f} GB" if found.size >= 1e9 else f"{max(found.size / 1e6, 0.1):.1f} MB"
+    sizes = "as this archive's images were so far" if found.measured else "as such images usually are"
+    if found.seconds is None or found.ends is None:
+        yield f"Estimate: about {size}, {sizes}; under this budget that takes longer than can be said"
+        return
+    pauses = f", with {_span(found.pauses)} of pauses" if found.pauses else ""
+    yield f"Estimate: about {size}, {sizes}; {_span(found.seconds)} under the budget{pauses}"
+    later = (found.ends.astimezone(UTC) - found.starts.astimezone(UTC)).total_seconds() < found.seconds - 60
+    begins = f"begins {found.starts:%a %d %b %H:%M}, " if later else ""
+    yield f"Estimate: {begins}ends {found.ends:%a %d %b %H:%M %Z}"
+    if found.uncounted:
+        unknown = tables.many(found.uncounted, "series has", "series have")
+        yield f"The archive does not say how many images {unknown}; add their time"
 
 
 def _span(seconds: float) -> str:
