@@ -109,10 +109,21 @@ def test_a_number_that_is_no_limit_is_asked_for_once(count):
     assert len(archive.asked) == 1
 
 
-@pytest.mark.parametrize("limit", [5, 6, 10, 11, 17, 50, 101, 129, 200, 501, 1001])
-def test_a_limit_that_nobody_tells_is_found_out(limit):
-    archive = Limited(spread(3 * limit, date(2024, 1, 1), 180), limit)
-    assert sorted(whole(archive, StudyDate="20240101-")) == all_of(archive)
+@pytest.mark.parametrize("limit", [5, 6, 11, 17, 101, 200])
+@pytest.mark.parametrize("days", [180, 12, 2])
+@pytest.mark.parametrize("order", ["random", "newest", "oldest"])
+def test_a_limit_that_nobody_tells_is_found_out(limit, days, order):
+    studies = spread(3 * limit, date(2024, 1, 1), days)
+    if order != "random":
+        studies.sort(key=lambda one: one["StudyDate"] + one["StudyTime"], reverse=order == "newest")
+    archive = Limited(studies, limit)
+    assert sorted(whole(archive, StudyDate="20230101-")) == all_of(archive)
+
+
+@pytest.mark.parametrize("days", ["20240517", "20240501-20240531", "20240101-"])
+def test_a_limit_within_one_day_is_found_out(days):
+    archive = Limited(spread(30, date(2024, 5, 17), 1), 10)
+    assert sorted(whole(archive, StudyDate=days)) == all_of(archive)
 
 
 def test_many_small_questions_cost_few_more():

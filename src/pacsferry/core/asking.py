@@ -16,7 +16,7 @@ from .matching import fits
 from .model import Level, Match, Ping, Query
 from .ports import Finder
 from .query import KEYS
-from .splitting import Split, days, splits
+from .splitting import Split, days, probes, splits
 
 #: What tells two answers of a level apart. One study UID under two patients is two answers.
 IDENTITY: Mapping[Level, tuple[str, ...]] = {
@@ -183,11 +183,8 @@ class WholeFinder:
 
     def _more(self, query: Query, answers: Answers) -> bool:
         """Whether two halves of a query bring what it did not, twice: then its number of answers is a limit."""
-        split = next(splits(query, answers.values(), self._quirks, self._today), None)
-        if split is None or len(split.parts) > 2:
-            return False
         found: Answers = {}
-        for part in split.parts:
+        for part in probes(query, answers.values(), self._quirks):
             found |= self._ask(part)[0]
         if found.keys() - answers.keys() and len(again := self._ask(query)[0]) <= len(answers):
             # Asked once more it is as short: what the halves brought did not just come into being.

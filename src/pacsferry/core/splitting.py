@@ -5,6 +5,7 @@ The parts of a query together match what it matches, apart from studies without 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -17,6 +18,7 @@ FIRST_DAY = date(1900, 1, 1)
 #: Seconds; what was done within so short a time is not parted by time any further.
 SHORTEST = 60
 _MIDNIGHT = 24 * 3600
+_SIX = re.compile(r"([01]\d|2[0-3])[0-5]\d[0-5]\d")
 
 #: Defined terms of Modality (PS3.3 C.7.3.1.1.1), retired ones too.
 MODALITIES = (
@@ -48,8 +50,45 @@ def splits(query: Query, answers: Iterable[Match], quirks: Quirks, today: date) 
         ("ModalitiesInStudy", _modalities(query.keys, some) if quirks.modality_matching is not False else ()),
     ):
         if values and keyword not in (quirks.unmatched or ()):
-            parts = tuple(replace(query, keys={**query.keys, keyword: value}, expected=None) for value in values)
-            yield Split(keyword=keyword, parts=parts)
+            yield Split(keyword=keyword, parts=tuple(_with(query, keyword, value) for value in values))
+
+
+def probes(query: Query, answers: Iterable[Match], quirks: Quirks) -> tuple[Query, ...]:
+    """Parts of a query that each hold fewer of its ``answers``: where there are more, one of them brings some.
+
+    They are cut where half of the answers lie, so that it does not matter in which order an archive gives them.
+    """
+    some, unmatched = list(answers), quirks.unmatched or ()
+    if "StudyDate" in unmatched or "StudyInstanceUID" in query.keys:
+        return ()
+    first, last = _ends(query.keys.get("StudyDate", ""))
+    days_ = sorted(found for one in some if (found := _day(one.text("StudyDate"))))
+    if not days_:
+        return ()
+    if first is not None and first == last:
+        asks_time = quirks.time_matching is not False and "StudyTime" not in unmatched
+        return _by_time(query, some) if asks_time else ()
+    middle, one_day = days_[len(days_) // 2], timedelta(days=1)
+    if days_[0] == days_[-1]:
+        around = [(first, middle - one_day), (middle + one_day, last)]
+        days_only = [part for part in around if not (part[0] and part[1] and part[0] > part[1])]
+        there = _with(query, "StudyDate", _range(middle, middle))
+        return (*(_with(query, "StudyDate", _range(*part)) for part in days_only), *probes(there, some, quirks))
+    cut = middle if days_[0] < middle else middle + one_day
+    return tuple(_with(query, "StudyDate", _range(*part)) for part in ((first, cut - one_day), (cut, last)))
+
+
+def _by_time(query: Query, answers: Iterable[Match]) -> tuple[Query, ...]:
+    first, dash, last = query.keys.get("StudyTime", "-").partition("-")
+    times = sorted(found[0] for one in answers if (found := _SIX.match(one.text("StudyTime").replace(":", ""))))
+    if not dash or not times or times[0] == times[-1]:
+        return ()
+    middle = times[len(times) // 2]
+    return tuple(_with(query, "StudyTime", part) for part in (f"{first}-{middle}", f"{middle}-{last}"))
+
+
+def _with(query: Query, keyword: str, value: str) -> Query:
+    return replace(query, keys={**query.keys, keyword: value}, expected=None)
 
 
 def _uids(keys: Mapping[str, str]) -> tuple[str, ...]:
