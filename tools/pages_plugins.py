@@ -82,6 +82,7 @@ _SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
             "PseudonymSource",
             "Layout",
             "Report",
+            "Authenticator",
         ),
     },
     "What it is given": {"ports": ("Sink",), "model": ("Keys", "Query", "Wanted", "Source", "Subject", "Summary")},

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pydicom.uid import generate_uid
 from pacsferry.core.archive import NoSettings, Quirks, Strict
 from pacsferry.core.errors import StoreError, TransferError
 from pacsferry.core.model import Framing, Head, Level, Match, Outcome, Ping, Receipt, Tally, Traits, Verdict
-from pacsferry.core.ports import Offer, Vendor
+from pacsferry.core.ports import Offer, Proof, Vendor
 from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.testing import contracts
 from pacsferry.testing.contracts import deidentifier, drafts, kit
@@ -587,6 +588,75 @@ def test_bad_faults_are_caught():
     caught(contract.test_objects_are_bytes, Wordy())
     with pytest.raises(ValueError):
         contract.test_every_parameter_can_be_written_and_has_a_default(offer(Harmless, NoDefault))
+
+
+# --- web auths ------------------------------------------------------------------------------------------------------
+
+
+class Key:
+    """Sends a key."""
+
+    proof = Proof.HEADERS
+    fields = {"X-Api-Key": "correct-horse-battery"}
+
+    def headers(self):
+        return self.fields
+
+    def renew(self, refused):
+        return False
+
+    def secure(self, context):
+        pass
+
+
+class Modest(Key):
+    proof = Proof.NONE
+
+
+class Empty(Key):
+    fields = {}
+
+
+class Split(Key):
+    fields = {"X-Api-Key": "a\r\nX-Other: b"}
+
+
+class Steering(Key):
+    fields = {"Host": "elsewhere.invalid"}
+
+
+class Hopeful(Key):
+    def renew(self, refused):
+        return True
+
+
+class Trusting(Key):
+    def secure(self, context):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+
+
+class Talkative(Key):
+    def __repr__(self):
+        return f"Key({self.fields})"
+
+
+def test_bad_web_auths_are_caught():
+    contract = contracts.WebAuthContract()
+    settings = NoSettings()
+    for test in (contract.test_it_says_where_its_proof_goes, contract.test_header_fields_are_header_fields):
+        test(Key())
+    contract.test_a_refusal_is_answered_honestly(Key())
+    contract.test_certificates_stay_required(Key())
+    contract.test_several_threads_may_ask(Key())
+    contract.test_no_secret_is_shown(Key(), settings)
+    caught(contract.test_it_says_where_its_proof_goes, Modest())
+    caught(contract.test_it_says_where_its_proof_goes, Empty())
+    caught(contract.test_header_fields_are_header_fields, Split())
+    caught(contract.test_header_fields_are_header_fields, Steering())
+    caught(contract.test_a_refusal_is_answered_honestly, Hopeful())
+    caught(contract.test_certificates_stay_required, Trusting())
+    caught(contract.test_no_secret_is_shown, Talkative(), settings)
 
 
 class Loose(Strict):
