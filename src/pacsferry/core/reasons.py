@@ -77,6 +77,10 @@ REASONS: dict[str, Reason] = {
         means="dates move by a mapping, and it does not name the patient",
         advice="add the patient to the table of deidentify.dates.mapping, then run `pacsferry resume`",
     ),
+    "changed-since": Reason(
+        means="the file was changed after its instance was released; what is released stays as it is",
+        advice="give the new content a SOP Instance UID of its own, or de-identify the folder into a new project",
+    ),
     # Excluded: not wanted, or not allowed, by the profile.
     "select": Reason(
         means="the profile's [select] does not want it", advice="nothing; change [select] if you do want it"
@@ -157,7 +161,7 @@ REASONS: dict[str, Reason] = {
     "web-auth-failed": Reason(means="the web auth plugin broke down", advice="report it to the plugin's author"),
     "nearline": _again("the archive did not bring it back from slow storage within archive.timeouts.nearline"),
     "turned-away": Reason(
-        means="the archive says it sent, and our receiver turned the sender away",
+        means="our receiver turned away whoever tried to send",
         advice="check AE titles, addresses and TLS of [archive.dimse.receiver] against the archive's entry for us",
     ),
     "receiver-busy": _again("another process holds the receiver's address"),

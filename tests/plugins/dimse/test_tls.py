@@ -309,6 +309,8 @@ def test_a_sender_that_is_turned_away_is_explained(
     error = delivery.run()
     assert not delivery.sink.data
     assert error is not None
+    assert error.code == "turned-away"
+    assert hint in str(error)
     assert hint in (error.hint or "")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +60,8 @@ class Tenant:
     """One archive's right to send here: from which addresses, to which title of ours, calling itself what, over TLS.
 
     No ``calling`` title means any: many archives store from another one than they are queried at, and a title proves
-    nothing. ``refused`` collects why connections were turned away: keys of ``_HINTS``, ``titles`` who they said to be.
+    nothing. ``refused`` collects why connections were turned away (keys of ``_HINTS``), and when last (monotonic
+    seconds); ``titles`` who they said to be.
     """
 
     ae_title: str
@@ -70,7 +72,7 @@ class Tenant:
     connections: int
     connections_per_address: int = 16
     secured: tls.Server | None = None
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, float] = field(default_factory=dict)
     titles: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,12 +101,12 @@ class Tenant:
     def note(self, why: str) -> None:
         """Remember a refusal."""
         with self.lock:
-            self.refused.add(why)
+            self.refused[why] = time.monotonic()
 
-    def hint(self) -> str | None:
-        """What the person who configures the archive should know of refusals."""
+    def hint(self, since: float = 0.0) -> str | None:
+        """What the person who configures the archive should know of refusals, not older than ``since``."""
         with self.lock:
-            why = next((one for one in _HINTS if one in self.refused), None)
+            why = next((one for one in _HINTS if self.refused.get(one, -1.0) >= since), None)
             titles = ", ".join(repr(title) for title in sorted(self.titles))
         return None if why is None else _HINTS[why].format(titles=titles, ae_title=self.ae_title)
 

@@ -63,7 +63,7 @@ class CMove:
             self._await(receiver, lease, outcome)
             lease.intake.check()
         if not lease.intake.count and wanted.expected != 0:
-            _turned_away(lease.tenant)
+            _turned_away(lease, "nothing came")
         return outcome.tally()
 
     def _listening(self) -> tuple[Receiver, Tenant]:
@@ -86,9 +86,9 @@ class CMove:
             outcome = self._request(call, receiver, lease)
         if outcome.error is None:
             return outcome
-        error = outcome.error
-        error.hint = lease.tenant.hint() or error.hint
-        raise error
+        if not lease.intake.count:
+            _turned_away(lease, f"status 0x{outcome.status:04X}")
+        raise outcome.error
 
     def _request(self, call: Call, receiver: Receiver, lease: Lease) -> Outcome:
         syntax = call.syntax(self._model)
@@ -139,12 +139,10 @@ class CMove:
             RECEIVERS.leave(receiver, self._tenant)
 
 
-def _turned_away(tenant: Tenant) -> None:
-    """Say so where an archive claims to have sent, and somebody whom we did not let in tried to."""
-    if (hint := tenant.hint()) is not None:
-        error = trouble("C-MOVE", "turned-away", "nothing came, and our receiver turned a connection away")
-        error.hint = hint
-        raise error
+def _turned_away(lease: Lease, what: str) -> None:
+    """Say so where an archive failed, or claims to have sent, and somebody whom we did not let in tried to."""
+    if (hint := lease.tenant.hint(lease.began)) is not None:
+        raise trouble("C-MOVE", "turned-away", f"{what}, and our receiver turned a sender away: {hint}", hint=hint)
 
 
 def _complete(lease: Lease, outcome: Outcome) -> bool:

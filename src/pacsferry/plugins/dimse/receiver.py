@@ -44,6 +44,7 @@ class Lease:
     intake: Intake
     message_id: int
     busy: int = 0
+    began: float = field(default_factory=time.monotonic)
     touched: float = field(default_factory=time.monotonic)
 
     @property
