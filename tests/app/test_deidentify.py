@@ -377,3 +377,63 @@ def test_presets_keep_what_a_project_began_with(yard, preset):
     assert yard.run(preset=preset).loaded.exit_code == 0
     with pytest.raises(RefusedError, match="began with"):
         yard.run()
+
+
+def test_copies_that_differ_in_file_meta_information_only_are_copies(yard):
+    study = ct()
+    yard.fill(study)
+    for number, one in enumerate(study):
+        one.file_meta.ImplementationVersionName = "ANOTHER_EXPORT"
+        one.file_meta.SourceApplicationEntityTitle = "CANARYID7"
+        yard.put(f"again/{number}", one)
+    done = yard.run()
+    assert (only(done).status, only(done).stored, done.counts["duplicates"]) == (Status.OK, 4, 4)
+    assert {line[1] for line in yard.listed()} == {"duplicate"}
+
+
+def test_a_copy_in_another_encoding_is_a_copy_if_it_is_released_alike(yard):
+    study = ct()
+    yard.fill(study)
+    yard.put("again/implicit", implicit([study[0]])[0])
+    study[1].OperatorsName = "SMITH^Other"  # both lose it
+    yard.put("again/edited", study[1])
+    done = yard.run(workers=1)
+    assert (only(done).status, only(done).stored, done.counts["duplicates"]) == (Status.OK, 4, 2)
+
+
+def test_copies_that_would_both_be_held_stay_a_contradiction(yard):
+    one, other = report(ct()), report(ct())
+    other.ContentSequence[0].TextValue = "something else"
+    yard.put("a", one)
+    yard.put("b", other)
+    assert dict(only(yard.run()).reasons) == {"uid-conflict": 1}
+
+
+def test_a_file_that_was_exchanged_since_is_noticed_and_what_is_released_stays(yard):
+    study = ct()
+    paths = yard.fill(study)
+    yard.run()
+    before = released(yard.out)
+    study[2].WindowCenter = "77"
+    yard.put(paths[2].name, study[2])
+    os.utime(paths[2], ns=(1, 1))  # as a copy with its old time stamp would have
+    os.utime(paths[3])  # touched, and the same
+    done = yard.run()
+    assert (only(done).status, done.loaded.exit_code) == (Status.SKIPPED, 0)
+    assert [text for text in done.loaded.verification["warnings"] if "not any more" in text] == [
+        "1 files are not any more what was released of them; the released images stay as they are"
+    ]
+    assert [line[:3] for line in yard.listed()] == [["002.dcm", "changed", "changed-since"]]
+    assert released(yard.out) == before
+    assert not list((yard.out / ".staging").iterdir())
+
+
+def test_nothing_is_cleared_again_where_no_file_was_written_to(yard, monkeypatch):
+    yard.fill(ct())
+    yard.run()
+
+    def never(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("pacsferry.core.folder_rehearsal.Rehearsal._asked", never)
+    assert only(yard.run()).status is Status.SKIPPED

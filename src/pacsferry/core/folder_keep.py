@@ -11,24 +11,20 @@ import errno
 import hashlib
 import json
 import os
-import queue
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from .arrivals import ArrivalStore
-from .clearing import Patient
-from .errors import FerryError, StoreError
+from .errors import StoreError
+from .folder_rehearsal import Rehearsal
 from .folder_scan import Contents, File, opened
-from .folder_source import received_of
 from .ledger import Ledger
 from .ledger_model import InstanceState, Owner
-from .model import Keys, Outcome
+from .model import Keys
 from .places import plain
 from .publish import make_folders, sync_folder
 from .study import Result
 from .verify import left_behind
-from .workers import Answer, Task, WorkerPool
 
 #: Below the project's private folder.
 HELD, JOURNALS = "held-originals", "publishing"
@@ -110,14 +106,11 @@ class InPlace:
         *,
         ledger: Ledger,
         keys: Keys,
-        pool: WorkerPool,
-        arrivals: ArrivalStore,
-        staging: Path,
+        rehearsal: Rehearsal,
         handed: set[str],
     ) -> None:
         self._contents, self._private = contents, private
-        self._ledger, self._keys, self._pool, self._arrivals = ledger, keys, pool, arrivals
-        self._staging, self._handed = staging, handed
+        self._ledger, self._keys, self._rehearsal, self._handed = ledger, keys, rehearsal, handed
         self._lock = threading.Lock()
         self.moved = 0
         self.removed = 0
@@ -152,30 +145,10 @@ class InPlace:
         if not files:
             return []
         digests = {one.instance_uid: one.sha256 for one in self._ledger.stored(result.found.key)}
-        waiting = [self._asked(file, result.case_id) for file in files]
-        return [digest is not None and digests.get(uid) == digest for uid, digest in map(self._heard, waiting)]
-
-    def _asked(self, file: File, case_id: str) -> queue.SimpleQueue[Answer | FerryError]:
-        """Have a file cleared again; where its answer will be."""
-        told: queue.SimpleQueue[Answer | FerryError] = queue.SimpleQueue()
-        received = received_of(file, self._keys, self._arrivals)
-        if isinstance(received, str):
-            told.put(Answer(outcome=Outcome.HOLD, code=received))
-            return told
-        patient = Patient(patient_id=file.look.patient_id, issuer=file.look.issuer)
-        task = Task(received=received, pseudonym=case_id, patient=patient, told=lambda _, answer: told.put(answer))
-        self._pool.submit(task)
-        return told
-
-    def _heard(self, told: queue.SimpleQueue[Answer | FerryError]) -> tuple[str, str | None]:
-        """Released UID and digest of what would have been stored, which is thrown away."""
-        answer = told.get()
-        if isinstance(answer, FerryError):
-            raise answer
-        if not answer.staged:
-            return "", None
-        (self._staging / answer.staged).unlink(missing_ok=True)
-        return str(answer.facts.get("instance_uid")), answer.sha256
+        return [
+            one is not None and digests.get(one.instance_uid) == one.sha256
+            for one in self._rehearsal.of(files, result.case_id)
+        ]
 
     def _remove(self, files: Sequence[File]) -> None:
         """Only what is still the file that was read."""

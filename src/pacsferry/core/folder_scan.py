@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import HeldError, InterruptedRun
+from .folder_copies import settled
 from .folder_look import Look, NotDicom, look
 from .peek import LIMIT
 
 #: How much of a file is looked at, in this order; nearly all show their UIDs in the first.
 _LOOKS = (16384, LIMIT)
-_BLOCK = 2**20
 #: Somebody else's files: do not even change when they were read last, where we may say so.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _UNSEEN = getattr(os, "O_NOATIME", 0)
@@ -113,7 +113,8 @@ def scan(
                 if found.counts["files"] % 100 == 0:
                     told(found.counts["files"])
     for study in found.studies.values():
-        _settle_copies(study, found)
+        for files in study.files.values():
+            found.counts["duplicates"] += settled(files)
     return found
 
 
@@ -193,37 +194,3 @@ def _interned(one: Look) -> Look:
     for name in ("sop_class", "study", "series", "patient_id", "issuer", "accession", "modality", "series_description"):
         object.__setattr__(one, name, sys.intern(getattr(one, name)))
     return one
-
-
-# --- copies
-
-
-def _settle_copies(study: Study, found: Contents) -> None:
-    """The same bytes are one object; other bytes under the same UID contradict them, and nobody knows who is right."""
-    for files in study.files.values():
-        if len(files) == 1:
-            continue
-        try:
-            same = all(_same(files[0], other) for other in files[1:])
-        except OSError:
-            same = False
-        if same:
-            found.counts["duplicates"] += len(files) - 1
-        else:
-            for file in files:
-                file.code = "uid-conflict"
-
-
-def _same(one: File, other: File) -> bool:
-    """Whether two files hold the same bytes."""
-    if one.size != other.size:
-        return False
-    first = one.open()
-    try:
-        second = other.open()
-        try:
-            return all(os.pread(first, _BLOCK, at) == os.pread(second, _BLOCK, at) for at in range(0, one.size, _BLOCK))
-        finally:
-            os.close(second)
-    finally:
-        os.close(first)

@@ -228,7 +228,7 @@ def _engine(path: Path, journal: str) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(conn: sa.Connection) -> None:
         options = conn.get_execution_options()
-        # Without WAL, less than FULL could damage the file in a power failure (sqlite.org/pragma.html#pragma_synchronous).
+        # Without WAL, less than FULL could damage the file in a power failure (sqlite.org/pragma.html).
         wanted = "NORMAL" if options.get(_HASTY) and journal == "WAL" else "FULL"
         if options.get(_WRITES) and conn.info.setdefault("synchronous", "FULL") != wanted:
             conn.exec_driver_sql(f"PRAGMA synchronous={wanted}")
