@@ -13,6 +13,7 @@ from pacsferry.core.registry import load
 from pacsferry.core.registry import resolve as built
 from pacsferry.profiles import presets
 from pacsferry.profiles.read import resolve
+from support.commands import call
 
 
 def deidentify(tmp_path: Path, text: str, *sets: str) -> dict[str, object]:
@@ -86,3 +87,27 @@ def test_a_preset_stands_for_all_that_a_profile_says_of_de_identification() -> N
     assert any("unlisted text" in sentence for sentence in told)
     rows = app.describe_table(None, preset="research")
     assert ("(0008,0020)", "StudyDate", "DA", "S", "PS3.15 E.1-1, retain-longitudinal-modified-dates") in rows
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("reserch", "research"), ("ps3.51", "ps3.15"), ("rad_loader", "rad-loader")]
+)
+def test_an_unknown_name_suggests_presets_as_well_as_plugins(typed: str, meant: str) -> None:
+    told = call("describe", "--json", "--set", f'deidentify={{ use = "{typed}" }}')
+    assert told.code == 2
+    assert told.document["error"].startswith("deidentify.use: no anonymization profile or preset named")
+    assert f"did you mean '{meant}'?" in told.document["error"]
+    nothing = call("describe", "--json", "--set", 'deidentify={ use = "zzzz" }').document["error"]
+    assert all(name in nothing for name in ("ps3.15", "allowlist", *presets.names()))
+
+
+def test_a_run_says_where_the_unknown_name_stands(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text('extends = "research-base"\n[output]\nimages = "o"\n[deidentify]\nuse = "strickt"\n')
+    (tmp_path / "in").mkdir()
+    told = call(
+        "deidentify", tmp_path / "in", tmp_path / "out", "--project", "p", "--site", site, "--private", tmp_path / "private"
+    )
+    assert told.code == 2
+    assert "deidentify.use" in told.document["error"]
+    assert "did you mean 'strict'?" in told.document["error"]
