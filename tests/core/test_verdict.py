@@ -106,3 +106,20 @@ def test_facts_join_modalities_over_runs():
     assert said is not None
     assert (said.modality, said.path) == ("CT,SR", "case0001/x")
     assert facts([], COMPLETE) is None
+
+
+def test_what_is_missing_because_it_is_offline_is_told_apart():
+    gap = replace(COMPLETE, stored=3, missing=COMPLETE.stored - 3)
+    away = gap.missing
+    assert status(gap, Signs(offline=away)) is Status.OFFLINE
+    assert reasons(gap, Signs(offline=away, code="not-sent"), {}) == {"offline": away}
+    assert status(gap, Signs(offline=away - 1)) is Status.INCOMPLETE
+    assert reasons(gap, Signs(offline=away - 1), {}) == {"offline": away - 1, "not-sent": 1}
+    assert status(gap, Signs(offline=away, stopped=True)) is Status.INTERRUPTED
+
+
+def test_what_the_archive_counted_all_the_time_and_did_not_list_is_no_growth():
+    listed = replace(COMPLETE, expected=COMPLETE.stored - 4)
+    assert status(listed, Signs(counted=COMPLETE.stored, unlisted=4)) is Status.OK
+    assert status(listed, Signs(counted=COMPLETE.stored - 1, unlisted=4)) is Status.CHANGED
+    assert reasons(listed, Signs(counted=COMPLETE.stored - 1, unlisted=4), {}) == {"study-changed": 1}
