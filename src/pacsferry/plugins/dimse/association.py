@@ -328,7 +328,11 @@ class Caller:
             return trouble(service, "tls", f"{self.address} speaks TLS, and archive.dimse.tls is off", hint=hint)
         if line.oversized:
             return trouble(service, "bad-answer", f"what listens at {self.address} does not speak DICOM")
-        return trouble(service, "aborted", f"{self.address} did not answer the association request", hint=_SILENT)
+        text, hint = f"{self.address} did not answer the association request", _SILENT
+        if self._tls is not None and not line.timed_out:
+            # With TLS 1.3 a server judges our certificate after the handshake, and its alert may be lost.
+            hint = "it may want a certificate that it trusts (archive.dimse.tls.cert and key), or other AE titles"
+        return trouble(service, "aborted", text, hint=hint)
 
     def _insecure(self, service: str, err: OSError) -> TransferError:
         why, hint, retryable = tls.explained(err)
