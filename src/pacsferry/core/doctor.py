@@ -16,6 +16,7 @@ from .behaviour import SCHEMA, Behaviour, behaviour
 from .errors import FerryError
 from .model import Wanted
 from .ports import Finding, Prober, Standing
+from .probing_sink import advice_of
 
 #: Between two findings the archive is left alone for so long.
 PAUSE_SECONDS: Final = 0.1
@@ -30,6 +31,7 @@ class Candidate:
     name: str
     service: str
     build: Callable[[], Any]
+    retrieves: bool = False
 
 
 @dataclass(kw_only=True)
@@ -54,7 +56,8 @@ class Round:
             self.add(_untried(candidate, "there was no time left"))
             return
         told(f"asking over {candidate.name}")
-        self.serving.setdefault(candidate.name, None)
+        if candidate.retrieves:
+            self.serving.setdefault(candidate.name, None)
         try:
             tool = candidate.build()
         except FerryError as err:
@@ -63,7 +66,7 @@ class Round:
         try:
             for finding in self._asked(candidate, tool):
                 self.add(finding)
-                if finding.serves is not None:
+                if finding.serves is not None and candidate.retrieves:
                     self.serving[candidate.name] = finding.serves
         finally:
             tool.close()
@@ -86,11 +89,12 @@ class Round:
                     return
         except FerryError as err:
             text = f"{candidate.name} ended early: {err}"
-            yield Finding(probe=_probe(candidate), status=Standing.FAILED, text=text, advice=err.hint or "")
+            advice = advice_of(getattr(err, "code", ""), err.hint or "")
+            yield _ended(candidate, text, advice)
         except Exception as err:
             text = f"{candidate.name} broke down ({type(err).__name__})"
             advice = "report it to the plugin's author, without any patient's data"
-            yield Finding(probe=_probe(candidate), status=Standing.FAILED, text=text, advice=advice)
+            yield _ended(candidate, text, advice)
 
     def transports(self) -> list[str]:
         """Those that brought something, the best first; where there was no sample to try, those not refused."""
@@ -101,6 +105,12 @@ class Round:
 
 def _probe(candidate: Candidate) -> str:
     return f"{candidate.service}.{candidate.name}"
+
+
+def _ended(candidate: Candidate, text: str, advice: str) -> Finding:
+    """A prober that raised. A finder of which that is seen is not one to rely on."""
+    serves = None if candidate.retrieves else False
+    return Finding(probe=_probe(candidate), status=Standing.FAILED, text=text, advice=advice, serves=serves)
 
 
 def _untried(candidate: Candidate, why: str, advice: str = "") -> Finding:

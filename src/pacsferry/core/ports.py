@@ -148,7 +148,7 @@ class Finding:
     ``probe`` names what was tried (``dimse.find.keys.AccessionNumber``); ``text`` says what was seen and ``advice``
     what to do about it. ``behaviour`` maps addresses of ``core.behaviour`` (``dimse.find.cap``) to values, ``quirks``
     names of ``core.archive.Quirks`` to what this archive needs, ``profile`` further keys of a site profile. ``signs``
-    are what a product may be known by. ``serves`` says whether a transport brought what it was asked for.
+    are what a product may be known by. ``serves`` says whether a transport brought what it was asked for, or that a finder cannot be relied on.
     ``samples`` are small things to retrieve, smallest first: identified, and never told to anybody.
     """
 

@@ -35,6 +35,7 @@ TRIES: Final = 3
 STUDY_KEYS: Final = (
     "StudyInstanceUID",
     "StudyDate",
+    "StudyTime",
     "AccessionNumber",
     "PatientID",
     "PatientName",
@@ -58,6 +59,8 @@ ALWAYS: Final[Mapping[Level, tuple[str, ...]]] = {
 }
 #: Series of these are no images, or big ones.
 _ODD_MODALITIES: Final = frozenset({"SR", "KO", "PR", "DOC", "REG", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "MG", "SM"})
+#: Keys of VR IS that our finders ask for.
+_NUMBERS: Final = frozenset({"SeriesNumber", "InstanceNumber"})
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 #: SOP classes (PS3.4 B.5) whose single objects may be very large.
 _LARGE: Final = frozenset(
@@ -103,15 +106,22 @@ class Learnt:
     series: Mapping[str, str] = field(default_factory=dict, repr=False)
     lacks: dict[Level, set[str]] = field(default_factory=dict)
     uses: dict[str, str] = field(default_factory=dict)
+    alone: bool = False
+    listed: int | None = None
 
 
 class Inquiry:
-    """A series of questions. ``at`` is the address of what is learnt (``dimse.find``); ``today`` is for tests."""
+    """A series of questions. ``at`` is the address of what is learnt (``dimse.find``); ``today`` is for tests.
+
+    ``fill`` stands in text keys that are to be returned only: nothing, or a star where the archive wants one.
+    ``dated`` says that queries need a date, ``dated_below`` that those for series and instances do, too.
+    """
 
     def __init__(self, asker: Asker, at: str, *, today: date | None = None) -> None:
         self._asker, self._at = asker, at
         self._today = today or date.today()  # noqa: DTZ011 - the days of the archive's site
-        self._fill = ""
+        self.fill = ""
+        self.dated = self.dated_below = False
         self.learnt = Learnt()
 
     def findings(self) -> Iterator[Finding]:
@@ -124,7 +134,7 @@ class Inquiry:
         yield from self._safely("without-date", self._without_date)
         for trial in TRIED:
             if trial.level is Level.STUDY or self.learnt.study:
-                yield from self._safely(f"keys.{trial.keyword}", lambda it=trial: self._key(it))  # type: ignore[misc]
+                yield from self._tried(trial)
         yield from self._safely("wildcards", self._wildcards)
         yield from self._safely("cap", self._cap)
         yield from self._lacks()
@@ -147,7 +157,9 @@ class Inquiry:
             yield self._finding(probe, Standing.WARNING, f"the question ended with an error: {err}")
 
     def _ask(self, level: Level, keys: Mapping[str, str], *, limit: int) -> Reply:
-        returned = {key: self._fill if _text(key) else "" for key in RETURNED[level]}
+        returned = {key: self.fill if _text(key) else "" for key in RETURNED[level]}
+        if self.dated and not keys.get("StudyDate"):
+            keys = {**keys, "StudyDate": EVER}
         return self._asker.ask(level, {**returned, **keys}, limit=limit)
 
     # --- studies
@@ -155,22 +167,23 @@ class Inquiry:
     def _studies(self) -> Iterator[Finding]:
         """Studies of a few days, then of more, until there is something to learn from."""
         reply = self._widening()
-        if reply.refused and not self._fill:
-            self._fill = "*"
+        if reply.refused and not self.fill:
+            self.fill = "*"
             reply = self._widening()
-            self._fill = "*" if reply.answers else ""
+            self.fill = "*" if reply.answers else ""
         if reply.refused:
             yield self._finding(
                 "studies",
                 Standing.FAILED,
                 f"a query for the studies of a date range is refused: {reply.refused}",
                 advice="ask the archive's administrator what our AE title, or our account, may query",
+                serves=False,
             )
             return
         if not reply.answers:
             yield from self._nothing()
             return
-        if self._fill:
+        if self.fill:
             yield self._finding(
                 "empty-keys",
                 Standing.WARNING,
@@ -190,7 +203,7 @@ class Inquiry:
         reply = Reply()
         for window in [f"{self._today - timedelta(days=span):%Y%m%d}-{self._today:%Y%m%d}" for span in SPANS] + [EVER]:
             reply = self._ask(Level.STUDY, {"StudyDate": window}, limit=LIMIT)
-            found = _distinct(reply.answers, "StudyInstanceUID")
+            found = tuple(one for one in _distinct(reply.answers, "StudyInstanceUID") if _within(one, window))
             self.learnt.window, self.learnt.studies = window, found
             self.learnt.cut, self.learnt.announced = reply.cut, reply.announced
             if reply.refused or len(found) >= ENOUGH:
@@ -222,11 +235,13 @@ class Inquiry:
         keys = {"AccessionNumber": accession} if _usable(accession) else {"StudyInstanceUID": uid}
         if not any(keys.values()):
             return
-        reply = self._asker.ask(Level.STUDY, {"StudyInstanceUID": "", **keys}, limit=1)
-        dated = self._ask(Level.STUDY, {**keys, "StudyDate": self.learnt.window}, limit=1)
-        needed = not reply.answers and bool(dated.answers)
+        bare = {"StudyInstanceUID": self.fill, "AccessionNumber": self.fill, **keys}
+        reply = self._asker.ask(Level.STUDY, bare, limit=1)
+        dated = self._ask(Level.STUDY, {**keys, "StudyDate": self.learnt.window or EVER}, limit=1)
+        needed = self.dated or (not reply.answers and bool(dated.answers))
         if not reply.answers and not needed:
             return
+        self.dated = needed
         yield self._finding(
             "without-date",
             Standing.WARNING if needed else Standing.OK,
@@ -241,10 +256,10 @@ class Inquiry:
         levels = [Level.STUDY]
         images: Sequence[Mapping[str, str]] = ()
         for study in sorted(self.learnt.studies, key=_size_of_study)[:TRIES]:
-            series = self._series_of(study)
+            series = self._series_of(study) or self._series_dated(study)
             self.learnt.study = self.learnt.study or study
             for one in sorted(series, key=_size_of_series)[:TRIES]:
-                self.learnt.study, self.learnt.series = study, one
+                self.learnt.study, self.learnt.series, self.learnt.alone = study, one, len(series) == 1
                 images = self._images_of(study, one)
                 if images:
                     break
@@ -256,6 +271,7 @@ class Inquiry:
                 Standing.FAILED,
                 "SERIES level is not answered: nothing can be planned or checked below studies",
                 learnt={"levels": ["STUDY"]},
+                serves=False,
                 quirks={"image_level_find": False},
             )
             return
@@ -270,6 +286,7 @@ class Inquiry:
             samples=self._samples(images),
         )
         if images:
+            yield from self._counts()
             yield from self._safely("parents", self._parents)
 
     def _series_of(self, study: Mapping[str, str]) -> list[Mapping[str, str]]:
@@ -277,7 +294,16 @@ class Inquiry:
         reply = self._ask(Level.SERIES, {"StudyInstanceUID": uid}, limit=FEW)
         found = [one for one in reply.answers if one.get("StudyInstanceUID", uid) in {"", uid}]
         self._note(Level.SERIES, found)
-        return [one for one in found if one.get("SeriesInstanceUID")]
+        return [one for one in _distinct(found, "SeriesInstanceUID") if one.get("SeriesInstanceUID")]
+
+    def _series_dated(self, study: Mapping[str, str]) -> list[Mapping[str, str]]:
+        """The same with a date, which some archives want at every level."""
+        if self.dated:
+            return []
+        self.dated = True
+        found = self._series_of(study)
+        self.dated = self.dated_below = bool(found)
+        return found
 
     def _images_of(self, study: Mapping[str, str], series: Mapping[str, str]) -> list[Mapping[str, str]]:
         uids = {"StudyInstanceUID": study.get("StudyInstanceUID", ""), "SeriesInstanceUID": series["SeriesInstanceUID"]}
@@ -285,7 +311,8 @@ class Inquiry:
         series_uid = uids["SeriesInstanceUID"]
         found = [one for one in reply.answers if one.get("SeriesInstanceUID", series_uid) in {"", series_uid}]
         self._note(Level.IMAGE, found)
-        return [one for one in found if one.get("SOPInstanceUID")]
+        self.learnt.listed = None if reply.cut else len(_distinct(found, "SOPInstanceUID"))
+        return [one for one in _distinct(found, "SOPInstanceUID") if one.get("SOPInstanceUID")]
 
     def _usual(self) -> Iterator[Finding]:
         """Whether all that our finder wants to have returned may be asked for; if not, which of it may not."""
@@ -310,7 +337,7 @@ class Inquiry:
 
     def _gets(self, level: Level, uids: Mapping[str, str], wanted: Sequence[str]) -> bool:
         """Whether there is an answer to a query with these return keys."""
-        reply = self._ask(level, {**{key: self._fill if _text(key) else "" for key in wanted}, **uids}, limit=1)
+        reply = self._ask(level, {**{key: self.fill if _text(key) else "" for key in wanted}, **uids}, limit=1)
         return bool(reply.answers)
 
     def _uids(self, level: Level) -> dict[str, str]:
@@ -336,10 +363,25 @@ class Inquiry:
         count = len(images) or _number(self.learnt.series, "NumberOfSeriesRelatedInstances")
         if 0 < count <= SMALL and not classes & _LARGE:
             found.append(Wanted(study=study, series=series, sop_classes=classes, expected=count))
-        whole = _number(self.learnt.study, "NumberOfStudyRelatedInstances")
-        if 0 < whole <= SMALL and _number(self.learnt.study, "NumberOfStudyRelatedSeries") == 1:
-            found.append(Wanted(study=study, sop_classes=classes, expected=whole))
+            if self.learnt.alone:
+                found.append(Wanted(study=study, sop_classes=classes, expected=count))
         return tuple(found)
+
+    def _counts(self) -> Iterator[Finding]:
+        """Whether the archive counts what it lists. More than it lists may be a list that was cut off."""
+        counted, listed = _number(self.learnt.series, "NumberOfSeriesRelatedInstances"), self.learnt.listed
+        if not counted or listed is None or counted == listed:
+            return
+        more = counted > listed
+        yield self._finding(
+            "counts",
+            Standing.WARNING,
+            f"the archive counts {counted} instances of a series and lists {listed}",
+            advice="lists may be cut off, or counts out of date: ask the archive's administrator"
+            if more
+            else "the profile does not believe its counts",
+            quirks={} if more else {"counts": False},
+        )
 
     def _parents(self) -> Iterator[Finding]:
         """Whether instances can be asked for without naming their series."""
@@ -376,6 +418,22 @@ class Inquiry:
             yield self._finding(f"keys.{trial.keyword}", Standing.WARNING, text, quirks=trial.quirks("refused"))
         else:
             yield self._told(trial, "contains" if self._contains(trial, base, own) else "matched")
+
+    def _tried(self, trial: Trial) -> Iterator[Finding]:
+        """One key. Some archives never answer a query with a certain key (seen: times)."""
+        try:
+            yield from self._safely(f"keys.{trial.keyword}", lambda: self._key(trial))
+        except TransferError as err:
+            if err.code != "stalled" or not trial.may_stall:
+                raise
+            yield self._finding(
+                f"keys.{trial.keyword}",
+                Standing.WARNING,
+                f"a query with {trial.keyword} is never answered",
+                advice=trial.otherwise,
+                learnt={f"keys.{trial.keyword}": "refused"},
+                quirks=trial.quirks("refused"),
+            )
 
     def _base(self, trial: Trial) -> dict[str, str]:
         if trial.level is not Level.STUDY:
@@ -436,7 +494,7 @@ class Inquiry:
             if dates.answers
             else "a * in a date finds nothing or is refused; pacsferry never sends it"
         )
-        needed = {"wildcards_in_dates": bool(dates.answers)} if self._fill else {}
+        needed = {"wildcards_in_dates": bool(dates.answers)} if self.fill else {}
         yield self._finding("wildcards.dates", Standing.OK, text, quirks=needed)
 
     def _long(self, keyword: str) -> bool:
@@ -472,28 +530,31 @@ class Inquiry:
     def _beyond(self) -> bool | None:
         """Whether there are studies that the widest answer left out; None where that cannot be told."""
         days = sorted(filter(None, (_day(one.get("StudyDate", "")) for one in self.learnt.studies)))
-        if not days:
-            return None
         known = {one["StudyInstanceUID"] for one in self.learnt.studies if one.get("StudyInstanceUID")}
-        first, _, last = self.learnt.window.partition("-")
-        middle = days[(len(days) - 1) // 2]
+        if not days or not known:
+            return None
         if days[0] == days[-1]:
-            ranges = [f"19000101-{days[0] - timedelta(days=1):%Y%m%d}"] if count_is_round(len(known)) else []
-            limit = 1
-        else:
-            if middle == days[-1]:
-                middle -= timedelta(days=1)
-            ranges = [f"{first}-{middle:%Y%m%d}", f"{middle + timedelta(days=1):%Y%m%d}-{last}"]
-            limit = LIMIT
-        if not ranges:
-            return False
-        if limit == 1:
-            # All of one day: only a wider range can tell, and it must have as many answers again.
-            wide = self._ask(Level.STUDY, {"StudyDate": EVER}, limit=LIMIT)
-            if wide.cut or len(_distinct(wide.answers, "StudyInstanceUID")) != len(known):
-                return False
-        found = [one for part in ranges for one in self._ask(Level.STUDY, {"StudyDate": part}, limit=limit).answers]
+            return count_is_round(len(known)) and self._hidden(days[0], len(known))
+        first, _, last = self.learnt.window.partition("-")
+        middle = min(days[(len(days) - 1) // 2], days[-1] - timedelta(days=1))
+        halves = (f"{first}-{middle:%Y%m%d}", f"{middle + timedelta(days=1):%Y%m%d}-{last}")
+        found = [one for part in halves for one in self._ask(Level.STUDY, {"StudyDate": part}, limit=LIMIT).answers]
         return bool({one.get("StudyInstanceUID", "") for one in found} - known - {""})
+
+    def _hidden(self, day: date, count: int) -> bool:
+        """Studies of one day cannot be split; but with one of another day the same range must have more answers."""
+        for span in (*SPANS, 36_600):
+            start = self._today - timedelta(days=span)
+            if start >= day:
+                continue
+            before = f"{start:%Y%m%d}-{day - timedelta(days=1):%Y%m%d}"
+            older = [
+                _day(one.get("StudyDate", "")) for one in self._ask(Level.STUDY, {"StudyDate": before}, limit=1).answers
+            ]
+            if older and older[0] is not None:
+                wide = self._ask(Level.STUDY, {"StudyDate": f"{older[0]:%Y%m%d}-{self._today:%Y%m%d}"}, limit=LIMIT)
+                return len(_distinct(wide.answers, "StudyInstanceUID")) <= count
+        return False
 
     # --- what is missing
 
@@ -523,7 +584,7 @@ def count_is_round(count: int) -> bool:
 
 def _text(keyword: str) -> bool:
     """Whether ``*`` may stand in a key: not in dates and numbers."""
-    return not (keyword.endswith(("Date", "Time", "Number")) or keyword.startswith("NumberOf"))
+    return not (keyword.endswith(("Date", "Time")) or keyword.startswith("NumberOf") or keyword in _NUMBERS)
 
 
 def _usable(value: str) -> bool:
@@ -555,6 +616,13 @@ def _size_of_series(series: Mapping[str, str]) -> tuple[bool, int]:
 
 def _distinct(answers: Sequence[Mapping[str, str]], keyword: str) -> tuple[Mapping[str, str], ...]:
     return tuple({one.get(keyword) or str(number): one for number, one in enumerate(answers)}.values())
+
+
+def _within(study: Mapping[str, str], window: str) -> bool:
+    """Whether a study's date is in the range that was asked for; one without a date is not held against the archive."""
+    day = study.get("StudyDate", "").strip()
+    first, _, last = window.partition("-")
+    return not day.isdecimal() or first <= day <= (last or "99999999")
 
 
 def _day(text: str) -> date | None:

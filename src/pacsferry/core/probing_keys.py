@@ -17,7 +17,8 @@ _WHOLE: Final = "the archive is asked for all of a date range, and the answers a
 class Trial:
     """A key to try. ``nobody`` is a value that nothing has ("": a new UID); ``otherwise`` what to do where not matched.
 
-    ``quirk`` is the one that says that it is filtered here only; without it ``unmatched`` does.
+    ``quirk`` is the one that says that it is filtered here only; without it ``unmatched`` does. ``may_stall`` marks a
+    key at which archives are known to fall silent.
     """
 
     level: Level
@@ -25,6 +26,7 @@ class Trial:
     nobody: str = _NOBODY
     otherwise: str = _HERE
     quirk: str = ""
+    may_stall: bool = False
 
     def quirks(self, use: str) -> dict[str, object]:
         """What the profile must say for each use. An ignored key does no harm: answers are filtered here anyway."""
@@ -42,6 +44,7 @@ TRIED: Final[tuple[Trial, ...]] = (
     Trial(level=Level.STUDY, keyword="PatientBirthDate", nobody="21000101"),
     Trial(level=Level.STUDY, keyword="StudyDescription"),
     Trial(level=Level.STUDY, keyword="ModalitiesInStudy", nobody="ZZ0PF", quirk="modality_matching"),
+    Trial(level=Level.STUDY, keyword="StudyTime", nobody="235959.999999", quirk="time_matching", may_stall=True),
     Trial(level=Level.SERIES, keyword="Modality", nobody="ZZ0PF"),
     Trial(level=Level.SERIES, keyword="SeriesNumber", nobody="987654321"),
     Trial(level=Level.SERIES, keyword="SeriesDescription"),

@@ -13,6 +13,8 @@ from .reasons import reason
 
 #: More than this in one trial is no small thing.
 HEAVY: Final = 64 * 1024 * 1024
+#: Something came, and less than was expected.
+PARTLY: Final = "partly"
 #: After these nothing else needs to be tried.
 _HOPELESS: Final = frozenset({"interrupted", "unreachable", "stalled", "refused-association", "destination-unknown"})
 
@@ -46,7 +48,7 @@ def tried(
         why, failed = "", None
         try:
             tally = fetch(sample, scale)
-            why = "" if scale.count >= (sample.expected or 1) else tally.code or "not-sent"
+            why = _lacking(scale.count, sample.expected or 1, tally)
         except FerryError as err:
             failed = err if isinstance(err, TransferError) else None
             why = getattr(err, "code", "") or "no-space"
@@ -55,10 +57,22 @@ def tried(
             return
 
 
+def _lacking(came: int, expected: int, tally: Tally) -> str:
+    if came >= expected:
+        return ""
+    return PARTLY if came else tally.code or "not-sent"
+
+
+def advice_of(code: str, hint: str) -> str:
+    """What to do about a trial that failed: there is nothing to resume."""
+    again = reason(code).retryable and "resume" in (hint or reason(code).advice)
+    return "look into the archive's log for what became of the request" if again else hint
+
+
 def verdict(at: str, service: str, outcomes: Mapping[Level, str], advice: Mapping[str, str], **more: object) -> Finding:
     """What the trials of one transport show. ``outcomes`` maps each level that was tried to what went wrong."""
-    served = [level for level, why in outcomes.items() if not why]
-    failed = {level: why for level, why in outcomes.items() if why}
+    served = [level for level, why in outcomes.items() if why in {"", PARTLY}]
+    failed = {level: why for level, why in outcomes.items() if level not in served}
     behaviour: dict[str, object] = {}
     if served and failed:
         levels = [level for level in (Level.STUDY, Level.SERIES, Level.IMAGE) if level not in failed]
@@ -70,16 +84,19 @@ def verdict(at: str, service: str, outcomes: Mapping[Level, str], advice: Mappin
             probe=f"{at}.retrieve",
             status=Standing.FAILED,
             text=text,
-            advice=advice.get(why, reason(why).advice),
+            advice=advice.get(why, advice_of(why, reason(why).advice)),
             serves=False,
             **more,  # type: ignore[arg-type]
         )
     text = f"{service} brings what is asked for at {', '.join(served)} level"
     if failed:
         text += f"; at {', '.join(failed)} level: {'; '.join(sorted({reason(why).means for why in failed.values()}))}"
+    partly = PARTLY in outcomes.values()
+    if partly:
+        text += "; fewer instances came than it counts or lists"
     return Finding(
         probe=f"{at}.retrieve",
-        status=Standing.WARNING if failed else Standing.OK,
+        status=Standing.WARNING if failed or partly else Standing.OK,
         text=text,
         behaviour=behaviour,
         serves=True,

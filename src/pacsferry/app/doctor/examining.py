@@ -137,6 +137,7 @@ class _Examination:
     told: Told
     reachable: bool = False
     heard: set[str] = field(default_factory=set)
+    unreliable: set[str] = field(default_factory=set)
 
     @property
     def archive(self) -> Archive:
@@ -207,6 +208,7 @@ class _Examination:
         found = self.round.findings[before:]
         if any(one.status in {Standing.OK, Standing.WARNING} for one in found):
             self.heard.add(service)
+            self.unreliable |= {service} if any(one.serves is False for one in found) else set()
         elif service == "dimse" and self.archive.dimse is not None and not self.archive.dimse.tls.required:
             self._secretly(self.archive.dimse.host, self.archive.dimse.port)
 
@@ -254,7 +256,9 @@ class _Examination:
         clock.start()
         try:
             with ended_by(self.round.stop, end):
-                self.round.examine(Candidate(name=name, service=service, build=build), self.told)
+                self.round.examine(
+                    Candidate(name=name, service=service, build=build, retrieves=kind == "transport"), self.told
+                )
         finally:
             clock.cancel()
 
@@ -368,11 +372,10 @@ def _plain(value: Any) -> Any:
 
 
 def _finder(examined: _Examination, transports: tuple[str, ...]) -> str | None:
-    """The finder to name: where the one that fits the first transport found nothing to retrieve."""
+    """The finder to name: where the one that fits the first transport cannot be relied on, and another one can."""
     first = "dicomweb" if transports[0] in TRANSPORTS["dicomweb"] else "dimse"
-    if first in examined.heard or not examined.heard:
-        return None
-    return FINDERS[next(iter(sorted(examined.heard)))]
+    good = sorted(examined.heard - examined.unreliable)
+    return None if first in good or not good else FINDERS[good[0]]
 
 
 def _notes(round_: Round) -> list[str]:

@@ -27,6 +27,7 @@ from .session import JSON, WebSession
 _AT = "dicomweb.qido"
 #: An answer of ``doctor`` is never longer.
 LONGEST = 16 * 1024 * 1024
+_DATED = "&StudyDate=19000101-"
 _PATHS: Mapping[Level, str] = {Level.STUDY: "studies", Level.SERIES: "series", Level.IMAGE: "instances"}
 #: What to do about a service that does not answer a plain query, by reason code.
 ADVICE: Mapping[str, str] = {
@@ -83,12 +84,16 @@ class QidoProbe:
         yield from self._includefield()
         for one in self._inquiry.findings():
             yield self._paged(one) if one.probe == f"{_AT}.cap" and one.quirks else one
+        if self._inquiry.dated_below:
+            text = "queries for series need a date, too, which pacsferry does not send there over QIDO-RS"
+            advice = 'use C-FIND: [find] use = "c-find"'
+            yield Finding(probe=f"{_AT}.dated", status=Standing.FAILED, text=text, advice=advice, serves=False)
         if self._inquiry.learnt.study:
             yield from self._pages()
 
     def _there(self) -> Finding:
         """A plain query for one study. Raises ``TransferError``."""
-        response = self._get(f"{self._root.url}/studies?limit=1")
+        response = self._plain()
         _rows(response)
         server = _PLAIN.sub("", response.headers.get("Server", ""))[:64]
         with contextlib.suppress(TransferError):
@@ -102,9 +107,21 @@ class QidoProbe:
             signs={name: said for name, said in signs.items() if said},
         )
 
+    def _plain(self, field: str = "") -> requests.Response:
+        """A query for one study, with a date where it is refused without. Raises ``TransferError``."""
+        url = f"{self._root.url}/studies?limit=1{field}"
+        try:
+            return self._get(url + (_DATED if self._inquiry.dated else ""))
+        except RefusedRequest as err:
+            if err.status != 400 or self._inquiry.dated:
+                raise
+            response = self._get(url + _DATED)
+            self._inquiry.dated = True
+            return response
+
     def _includefield(self) -> Iterator[Finding]:
         try:
-            self._get(f"{self._root.url}/studies?limit=1&includefield=NumberOfStudyRelatedInstances")
+            self._plain("&includefield=NumberOfStudyRelatedInstances")
         except RefusedRequest as err:
             self._fields = False
             yield Finding(

@@ -11,7 +11,7 @@ from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level
 from pacsferry.core.ports import Finding, Standing
-from pacsferry.core.probing import Inquiry, Reply
+from pacsferry.core.probing import EVER, Inquiry, Reply
 
 from .association import MODELS, VERIFICATION, Call, Caller
 from .identifiers import PATIENT_KEYS, RETURN_KEYS
@@ -85,7 +85,10 @@ class FindProbe:
         if "patient" not in models or not patient or set(patient) & set("*?\\"):
             return
         try:
-            keys = {**dict.fromkeys(PATIENT_KEYS, ""), "PatientID": patient}
+            fill = self._inquiry.fill
+            keys = {**{key: "" if key.endswith("Date") else fill for key in PATIENT_KEYS}, "PatientID": patient}
+            if self._inquiry.dated:
+                keys["StudyDate"] = EVER
             told = self._talk.ask(Level.PATIENT, keys, limit=2, model="patient")
         except TransferError as err:
             yield Finding(probe="dimse.find.patients", status=Standing.WARNING, text=f"PATIENT level: {err}")

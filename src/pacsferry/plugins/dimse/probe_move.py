@@ -136,7 +136,7 @@ def probe(archive: Archive, samples: Sequence[Wanted], trial: Trial) -> Iterator
             outcomes[level] = why
             if why and first is None:
                 first = diagnosis(archive, trial, why, err, samples[0])
-            elif not why:
+            elif not why and list(outcomes.values()).count("") == 1:
                 yield from _noticed(archive, trial)
     except (BusyError, ConfigError) as err:
         text, advice = f"our receiver cannot listen: {err}", err.hint or ""
@@ -198,7 +198,7 @@ _UNKNOWN = _Words(
 )
 _LIKE_NOBODY = _Words(
     probe="destination",
-    text="{title} is not registered in the archive, or with another host or port: it answers as for a title that nobody "
+    text="{title} is not registered in the archive, or with another host or port: it answers as for one that nobody "
     "has ({status}), and nobody came to {address}",
     advice="register in the archive: AE title {title}, host: this machine's address, port {port}",
 )

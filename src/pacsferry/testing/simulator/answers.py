@@ -39,8 +39,7 @@ def _changed(answer: Dataset, change: Callable[[Dataset, Fault, str], None], fau
 
 def _stranger(answer: Dataset) -> Dataset:
     """An answer like ``answer`` that nobody asked for."""
-    other = Dataset()
-    other.update(answer)
+    other = deepcopy(answer)
     for keyword in UNIQUE.values():
         if keyword in other and keyword != "PatientID":
             setattr(other, keyword, uid("stranger", other[keyword].value))
