@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pacsferry.core import registry
+from pacsferry.core import drafts, registry
 from pacsferry.core.audience import Audience
 from pacsferry.core.errors import ConfigError, StoreError
 from pacsferry.core.host import state_folder
@@ -157,6 +157,7 @@ def opened(project: Project, resolved: Resolved, *, accept_changed: str | None =
     """Wire the site, check policy and rules, open the ledger. Raises before anything is contacted."""
     wiring = wired(resolved)
     refuse_lost_ledger(project)
+    drafts.sweep(project.private)
     allow_release(project, resolved.profile.policy.require)
     shifts = mapped(wiring.chosen.deidentifier, resolved, project.keys)
     pin_rules(project, wiring.chosen.deidentifier.digest, accept_changed)

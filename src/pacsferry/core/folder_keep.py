@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from .drafts import left_behind
 from .errors import StoreError
 from .folder_rehearsal import Rehearsal
 from .folder_scan import Contents, File, opened
@@ -24,7 +25,6 @@ from .model import Keys
 from .places import plain
 from .publish import make_folders, sync_folder
 from .study import Result
-from .verify import left_behind
 
 #: Below the project's private folder.
 HELD, JOURNALS = "held-originals", "publishing"

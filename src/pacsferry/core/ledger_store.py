@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from . import processes
+from . import drafts, processes
 from .errors import StoreError
 from .ledger_schema import VERSION, ledger, meta
 
@@ -150,7 +149,7 @@ def _create(path: Path, tables: Sequence[sa.Table], mode: int) -> None:
 
     An empty file would read as a new project, and a new project starts its case numbers again.
     """
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    draft = drafts.draft(path)
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         draft.chmod(mode)

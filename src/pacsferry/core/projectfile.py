@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
 from .archive import Strict
+from .drafts import draft
 from .errors import ConfigError, RefusedError, StoreError
 from .fitting import attempt, fit
 
@@ -134,7 +134,7 @@ def _replace(path: Path, text: str, *, expect: str) -> None:
     """Write only what reads back as meant."""
     if fit_file(tomllib.loads(text), str(path)).rules_digest != expect:
         raise ConfigError(f"{path}: rules_digest cannot be written", hint="write it as one line above all tables")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = draft(path)
     try:
         write_new(temporary, text.encode())
         temporary.replace(path)

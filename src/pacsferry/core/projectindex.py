@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from pathlib import Path
 
+from .drafts import draft, sweep
 from .host import user_state_folder
 from .projectfile import alone, write_new
 
@@ -25,7 +25,8 @@ def remember(name: str, private: Path) -> None:
 def _add(folder: Path, name: str, place: str) -> None:
     known = _read()
     known[name] = [*(other for other in known.get(name, []) if other != place), place]
-    temporary = folder / f".{_FILE}.{secrets.token_hex(6)}"
+    sweep(folder)
+    temporary = draft(folder / _FILE)
     write_new(temporary, json.dumps({"projects": known}, indent=1, sort_keys=True).encode())
     temporary.replace(folder / _FILE)
 

@@ -9,6 +9,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from .drafts import draft
 from .errors import RefusedError
 from .projectfile import sync_folder, write_new
 
@@ -18,7 +19,7 @@ _SECRET = re.compile(rb"[0-9a-f]{64}\n?")
 
 def make(folder: Path) -> None:
     """Written whole under another name, then linked: who links first has made it, and nobody sees half of it."""
-    temporary = folder / f".secret.{secrets.token_hex(8)}"
+    temporary = draft(folder / NAME)
     write_new(temporary, secrets.token_hex(32).encode() + b"\n")
     try:
         with contextlib.suppress(FileExistsError):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from . import processes
+from .drafts import left_behind
 from .errors import StoreError
 from .ledger import Ledger
-from .ledger_model import Owner
 from .model import StoredInstance
 from .places import plain
 
@@ -25,8 +22,6 @@ STAGING, REPORTS = ".staging", "reports"
 _SAME, _MISSING, _CHANGED = "same", "missing", "changed"
 _STEP = 2**20
 _BATCH = 400
-_DAY = 86400.0
-_TAG = re.compile(r"(\d+)-(\d+)-([0-9a-f]{8})-([0-9a-f]{8})(?:[-.].*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +139,3 @@ def sweep_staging(images: Path) -> int:
     except OSError as err:
         raise StoreError(f"cannot sweep {staging}: {err.strerror}") from None
     return len(gone)
-
-
-def left_behind(entry: os.DirEntry[str]) -> bool:
-    """Whether a file whose name begins with ``Owner.tag`` is of a process that is gone."""
-    if entry.is_dir(follow_symlinks=False):
-        return False
-    match = _TAG.fullmatch(entry.name)
-    me = Owner.me()
-    if match is None or (match[3], match[4]) != (processes.short(me.host), processes.short(me.boot_id)):
-        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY
-    return processes.started(int(match[1])) != int(match[2])
