@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pacsferry.core.dates import date_range
 from pacsferry.core.errors import ConfigError
+from pacsferry.core.matching import agrees, chosen
 from pacsferry.core.model import Level, Match
-from pacsferry.core.matching import agrees
 from pacsferry.core.query import KEYS, gather
 
 TODAY = date(2024, 3, 1)
@@ -128,6 +128,14 @@ def answer(**keys):
 )
 def test_answers_are_compared_as_the_standard_says(wanted, got, same):
     assert agrees(wanted, answer(**got)) is same
+
+
+def test_letters_that_an_answer_has_lost_are_not_held_against_it():
+    lossy = answer(PatientName="^", SpecificCharacterSet="ISO_IR 100")
+    assert chosen({"PatientName": "Διονυσίου^Άννα"}, [lossy]) == [lossy]
+    assert chosen({"PatientName": "Müller"}, [lossy]) == []
+    assert chosen({"PatientName": "Διονυσίου"}, [answer(PatientName="^", SpecificCharacterSet="ISO_IR 126")]) == []
+    assert chosen({"PatientName": "Διονυσίου"}, [answer(PatientName="^")]) == []
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KEYS)), st.text(max_size=40)))

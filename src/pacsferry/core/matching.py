@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from .charsets import codecs, terms
 from .errors import TransferError
 from .model import Match
 from .query import KEYS
@@ -36,7 +37,7 @@ def chosen(keys: Mapping[str, str], answers: Sequence[Match]) -> list[Match]:
     """
     if not answers:
         return []
-    silent = {word for word, wanted in keys.items() if all(fits(word, wanted, one) is None for one in answers)}
+    silent = {word for word in keys if not any(one.many(word) for one in answers)}
     if unknown := sorted(silent - REQUIRED - BELOW.keys()):
         raise TransferError(
             f"the archive's answers do not say {', '.join(unknown)}, so nobody knows what matches",
@@ -52,7 +53,8 @@ def _passes(keyword: str, wanted: str, match: Match, silent: Iterable[str]) -> b
     fit = fits(keyword, wanted, match)
     if fit is not None:
         return fit
-    return keyword in BELOW or (keyword in silent and keyword not in match.keys) or KEYS[keyword].vr == "UI"
+    untold = keyword in silent and keyword not in match.keys
+    return bool(match.many(keyword)) or keyword in BELOW or untold or KEYS[keyword].vr == "UI"
 
 
 def undecided(keys: Mapping[str, str], match: Match) -> dict[str, str]:
@@ -61,9 +63,27 @@ def undecided(keys: Mapping[str, str], match: Match) -> dict[str, str]:
 
 
 def fits(keyword: str, wanted: str, match: Match) -> bool | None:
-    """Whether an answer's values match one key; None where it has none."""
-    values = match.many(keyword)
-    return any(_same(keyword, wanted, got) for got in values) if values else None
+    """Whether an answer's values match one key; None where it has none, or none that can be compared."""
+    if any(_same(keyword, wanted, got) for got in match.many(keyword)):
+        return True
+    return False if match.many(keyword) and _could_say(wanted, match) else None
+
+
+def _could_say(wanted: str, match: Match) -> bool:
+    """Whether the answer's character set has the letters; where not, they were lost on the way (seen: Orthanc)."""
+    said = match.keys.get("SpecificCharacterSet")
+    if wanted.isascii() or said is None:
+        return True
+    known = [codec for codec in codecs(terms(said.encode("ascii", "replace"))) if codec != "ascii"]
+    return all(char.isascii() or any(_writes(codec, char) for codec in known) for char in wanted)
+
+
+def _writes(codec: str, char: str) -> bool:
+    try:
+        char.encode(codec)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _same(keyword: str, wanted: str, got: str) -> bool:

@@ -12,6 +12,7 @@ from pydicom import Dataset
 from pynetdicom import evt
 
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.matching import chosen
 from pacsferry.core.model import Level, Match, Query
 from pacsferry.plugins.dimse import find
 from pacsferry.plugins.dimse.find import CFind
@@ -313,3 +314,38 @@ def test_ping_says_who_answered(orthanc: Orthanc, opened: Any) -> None:
     ping = opened(orthanc.dicom_port, orthanc.aet).ping()
     assert (ping.service, ping.address) == ("C-ECHO", f"ORTHANC@127.0.0.1:{orthanc.dicom_port}")
     assert 0 < ping.seconds < 5
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("ISO_IR 126", "Διονυσίου^Άννα"),
+        ("\\ISO 2022 IR 87", "Yamada^Tarou=山田^太郎"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 192", "Łukasz^Ωmega"),
+    ],
+)
+def test_names_of_any_script_are_found_in_the_archives_character_set(
+    dcmqrscp: Dcmqrscp, opened: Any, charset: str, name: str
+) -> None:
+    dcmqrscp.clear()
+    study = make_study()
+    for one in study.instances:
+        one.SpecificCharacterSet, one.PatientName = charset.split("\\"), name
+    dcmqrscp.store(study.instances)
+    finder = opened(dcmqrscp.port, dcmqrscp.aet, charset=charset)
+    (found,) = ask(finder, PatientName=name, wants=("PatientName",))
+    assert found.text("PatientName") == name
+    assert ask(finder, PatientName="Nobody*") == []
+
+
+@pytest.mark.peers
+def test_letters_that_orthanc_cannot_write_in_its_answers_hide_no_study(orthanc: Orthanc, opened: Any) -> None:
+    orthanc.clear()
+    study = make_study()
+    for one in study.instances:
+        one.SpecificCharacterSet, one.PatientName = "ISO_IR 126", "Διονυσίου^Άννα"
+    orthanc.upload(study.instances)
+    answers = ask(opened(orthanc.dicom_port, orthanc.aet), PatientName="Διονυσίου*", wants=("PatientName",))
+    assert len(chosen({"PatientName": "Διονυσίου*"}, answers)) == 1
