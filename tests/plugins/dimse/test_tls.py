@@ -360,3 +360,10 @@ def test_two_archives_at_one_receiver_must_agree_on_tls(secure: Simulator, hospi
         RECEIVERS.leave(receiver, tenants[2])
     finally:
         RECEIVERS.leave(receiver, tenants[0])
+
+
+def test_what_our_receiver_lacks_is_found_before_anybody_is_contacted(secure: Simulator, hospital: Authority) -> None:
+    table = {"mode": "required", "cert": str(hospital.folder / "nowhere.pem")}
+    with pytest.raises(ConfigError, match=r"archive\.dimse\.receiver\.tls\.cert: cannot read"):
+        CMove(site(secure, receiver={"tls": table}), MoveSettings())
+    assert secure.log.of("associate") == []

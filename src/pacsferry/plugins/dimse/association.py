@@ -16,9 +16,7 @@ from pynetdicom.presentation import PresentationContext
 
 from pacsferry.core.archive import Archive, Dimse, Timeouts
 from pacsferry.core.errors import ConfigError, TransferError
-from pacsferry.core.host import is_loopback
 from pacsferry.core.model import Ping
-from pacsferry.core.warn import warn_once
 
 from . import driving, tls
 from .identity import Identity
@@ -238,7 +236,7 @@ class Caller:
         self.dimse = dimse_of(archive, name)
         self._tls = tls.client(archive)
         self._identity = Identity.of(archive)
-        _warn(self.dimse)
+        tls.warn(self.dimse)
         self.timeouts = archive.timeouts
         self.stall = archive.timeouts.stall
         self.closed = False
@@ -376,11 +374,3 @@ class Caller:
             calls = list(self._calls)
         for call in calls:
             driving.hang_up(call.assoc)
-
-
-def _warn(dimse: Dimse) -> None:
-    """Names, dates and images travel readable for everybody on the way, and nobody proves who he is."""
-    if not dimse.tls.required and not is_loopback(dimse.host):
-        warn_once(
-            f"TLS is off towards {dimse.host}:{dimse.port}: patients' data travel unencrypted (archive.dimse.tls)"
-        )

@@ -26,6 +26,7 @@ GREETING_PER_ADDRESS, GREETINGS = 16, 32
 CRAWL = 1_000.0
 #: How often it is looked who has to go.
 _ROUND_SECONDS = 0.5
+_BREATH = 0.1
 #: How much of a refused request is read, so that the refusal is not lost with it.
 _FAREWELL_BYTES, _FAREWELL_SECONDS = 1 << 16, 1.0
 
@@ -123,7 +124,11 @@ class Door(driving.Server):
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept and no more; the stock method does the TLS handshake here, where one silent peer stops all others."""
         listener = cast("socket.socket", self.socket)
-        return listener.accept()
+        try:
+            return listener.accept()
+        except OSError:
+            time.sleep(_BREATH)  # out of descriptors: it would be asked again at once, and for ever
+            raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to talk to that address, and whether there is room."""

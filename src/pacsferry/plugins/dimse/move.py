@@ -11,6 +11,7 @@ from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Ping, Tally, Traits, Wanted
 from pacsferry.core.ports import Finding, Sink
 
+from . import tls
 from .admission import Tenant, tenant_of
 from .association import MODELS, Call, Caller, Ender, contexts
 from .identifiers import identifier, retrieve_keys
@@ -34,6 +35,8 @@ class CMove:
         if self._caller.dimse.receiver is None:
             raise ConfigError("c-move needs [archive.dimse.receiver] with host, port and ae_title")
         self._own = self._caller.dimse.receiver
+        tls.server(archive)  # what cannot be read is found out before anybody is contacted
+        tls.warn_of_receiver(archive)
         self._archive, self._settings = archive, settings
         self._receiver: Receiver | None = None
         self._tenant: Tenant | None = None

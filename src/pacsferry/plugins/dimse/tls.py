@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pacsferry.core.archive import Archive, Tls
+from pacsferry.core.archive import Archive, Dimse, Tls
 from pacsferry.core.errors import ConfigError
+from pacsferry.core.host import is_loopback
 from pacsferry.core.secretrefs import secret
+from pacsferry.core.warn import warn_once
 
 #: The first bytes of a TLS record (RFC 8446 5.1): a handshake or an alert, of any version since SSL 3.
 RECORD_STARTS = (b"\x15\x03", b"\x16\x03")
@@ -112,6 +114,25 @@ def _understood(path: Path, where: str, what: str) -> Iterator[None]:
         raise
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         raise ConfigError(f"{where}: {path} does not hold {what}, as PEM") from None
+
+
+def warn(dimse: Dimse) -> None:
+    """Without TLS everybody on the way can read names, dates and images, and nobody proves who he is."""
+    if not dimse.tls.required and not is_loopback(dimse.host):
+        _warn(f"towards {dimse.host}:{dimse.port}", "archive.dimse.tls")
+
+
+def warn_of_receiver(archive: Archive) -> None:
+    """The same of the way back, where the way there is secure."""
+    dimse = archive.dimse
+    if dimse is None or dimse.receiver is None or not dimse.tls.required or is_loopback(dimse.host):
+        return
+    if not dimse.receiver.tls.required:
+        _warn(f"from {dimse.host} to our receiver", "archive.dimse.receiver.tls")
+
+
+def _warn(where: str, key: str) -> None:
+    warn_once(f"TLS is off {where}: patients' data travel unencrypted ({key})")
 
 
 # --- connecting
