@@ -107,6 +107,7 @@ def test_series_keys_select_studies_and_series() -> None:
     order = order_of(archive, match=["SeriesNumber=4"])
     assert [one.uid for one in order.series] == ["1.8.4"]
     assert order.narrowed
+    assert all("SeriesNumber" not in one.keys for one in archive.asked), "an archive may know it as +4"
 
 
 def test_instance_keys_select_studies_too() -> None:

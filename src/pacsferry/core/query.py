@@ -88,8 +88,8 @@ def checked(keyword: str, value: str, where: str) -> str:
         raise ConfigError(f"{where}: {keyword} holds a backslash, which separates values in DICOM")
     if len(value) > key.longest:
         raise ConfigError(f"{where}: {keyword} is longer than {key.longest} characters")
-    if key.vr == "IS" and not re.fullmatch(r"[+-]?\d+", value):
-        raise ConfigError(f"{where}: {keyword} is not a whole number")
+    if key.vr == "IS":
+        return _whole(value, keyword, where)
     if key.vr == "TM":
         return _time_range(value, keyword, where)
     return value.upper() if key.vr == "CS" else value
@@ -100,6 +100,12 @@ def _uids(value: str, keyword: str, where: str) -> str:
     if not all(re.fullmatch(r"[0-9]+(\.[0-9]+)*", part) and len(part) <= 64 for part in parts):
         raise ConfigError(f"{where}: {keyword} is not a UID", hint="digits and dots, at most 64 characters")
     return "\\".join(parts)
+
+
+def _whole(value: str, keyword: str, where: str) -> str:
+    if not re.fullmatch(r"[+-]?[0-9]+", value):
+        raise ConfigError(f"{where}: {keyword} is not a whole number")
+    return str(int(value))
 
 
 _TIME = r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"

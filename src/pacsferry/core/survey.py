@@ -211,8 +211,8 @@ def _matches_below(finder: Finder, asked: Asked, match: Match, needed: Mapping[s
 def _series_of(finder: Finder, asked: Asked, study: Match, needed: Mapping[str, str] | None = None) -> list[Match]:
     """The series of a study; none where the archive does not answer at that level. Raises ``TransferError``."""
     wanted, uid = {**(needed or {}), **asked.series}, study.text("StudyInstanceUID")
-    counted = None if wanted else study.number("NumberOfStudyRelatedSeries")
-    keys = {"StudyInstanceUID": uid, **_single(wanted)}
+    keys = {"StudyInstanceUID": uid, **_sent(wanted)}
+    counted = None if len(keys) > 1 else study.number("NumberOfStudyRelatedSeries")
     answers = _at_level(finder, Query(level=Level.SERIES, keys=keys, wants=tuple(wanted), expected=counted))
     if answers is None and wanted:
         raise _unmatched(wanted)
@@ -271,9 +271,9 @@ def _offline(series: tuple[SeriesOrder, ...], study: Match) -> bool:
     return all(one.offline for one in parts) if series and parts else not series and gone(study.many(AVAILABILITY))
 
 
-def _single(keys: Mapping[str, str]) -> dict[str, str]:
-    """Keys that C-FIND can match (PS3.4 C.2.2.2): only UIDs may be lists, other lists are filtered here alone."""
-    return {keyword: value for keyword, value in keys.items() if "\\" not in value or keyword.endswith("UID")}
+def _sent(keys: Mapping[str, str]) -> dict[str, str]:
+    """The keys that go out below a study: UIDs. A study has few series, and archives match "+4" and "4" differently."""
+    return {keyword: value for keyword, value in keys.items() if keyword.endswith("UID")}
 
 
 def _counted(series: tuple[SeriesOrder, ...], announced: int | None, *, narrowed: bool) -> int | None:
