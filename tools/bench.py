@@ -113,12 +113,12 @@ private = "{self.folder}/private"
         path.chmod(0o600)
         return path
 
-    def load(self, transport: str, *, look: bool = False) -> bench_watch.Run:
+    def load(self, transport: str, *, look: bool = False, accession: str = ACCESSION) -> bench_watch.Run:
         """``pacsferry load`` into a new project, which must come out complete."""
         self._runs += 1
         for name in ("research", "private", "state"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        words = ["load", f"p{self._runs}", ACCESSION, "--site", str(self.site(transport)), "--events"]
+        words = ["load", f"p{self._runs}", accession, "--site", str(self.site(transport)), "--events"]
         # Compiled once, as an installer does it, whatever this process was told about its own.
         env = {
             "PACSFERRY_STATE": str(self.folder / "state"),

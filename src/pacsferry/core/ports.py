@@ -56,7 +56,10 @@ class Sink(Protocol):
     """Where a transport puts what it receives. May be called from any thread, blocks while too much is in flight."""
 
     def accept(self, head: Head, chunks: Iterable[Buffer]) -> Receipt:
-        """Take one object. ``chunks`` is read to its end unless the answer is NO_SPACE; errors in it pass through."""
+        """Take one object. ``chunks`` is read to its end unless the answer is NO_SPACE; errors in it pass through.
+
+        A chunk is valid until the next one is asked for: a transport may use its buffer again.
+        """
 
 
 class SharingSink(Sink, Protocol):
@@ -148,8 +151,9 @@ class Finding:
     ``probe`` names what was tried (``dimse.find.keys.AccessionNumber``); ``text`` says what was seen and ``advice``
     what to do about it. ``behaviour`` maps addresses of ``core.behaviour`` (``dimse.find.cap``) to values, ``quirks``
     names of ``core.archive.Quirks`` to what this archive needs, ``profile`` further keys of a site profile. ``signs``
-    are what a product may be known by. ``serves`` says whether a transport brought what it was asked for, or that a finder cannot be relied on.
-    ``samples`` are small things to retrieve, smallest first: identified, and never told to anybody.
+    are what a product may be known by. ``serves`` says whether a transport brought what it was asked for, and False
+    that a finder cannot be relied on. ``samples`` are small things to retrieve, smallest first: identified, and never
+    told to anybody.
     """
 
     probe: str
@@ -193,8 +197,11 @@ class Authenticator(Protocol):
 
     proof: Proof
 
-    def headers(self) -> Mapping[str, str]:
-        """Header fields for the next request; asked anew for each. Raises ``TransferError`` without any secret."""
+    def headers(self, method: str, url: str) -> Mapping[str, str]:
+        """Header fields for one request; asked anew for each, redirects too. Raises ``TransferError`` without secrets.
+
+        ``url`` holds UIDs of the archive: it is for signing, and never to be told to anybody.
+        """
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """The archive answered 401 to ``refused``: whether ``headers`` gives others now, worth one more try."""

@@ -72,6 +72,28 @@ def test_a_library_that_looks_different_is_driven_as_it_comes(
     assert set(sink.data) == set(study.uids)
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_class_that_does_not_fit_its_context_is_refused_on_that_context(
+    receiver: tuple[Receiver, int], monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    if not streaming:
+        monkeypatch.setattr(driving, "_REACTOR", (*driving._REACTOR, "no_such_name"))
+    one, port = receiver
+    study, sink, answers = make_study(("MR_small.dcm", "CT_small.dcm")), CollectingSink(), []
+    with one.lease(one._tenants[0], Wanted(study=study.uid), sink, 1):
+        entity = AE(ae_title="SCRIPTED")
+        for item in study.instances:
+            entity.add_requested_context(item.SOPClassUID, item.file_meta.TransferSyntaxUID)
+        heard = (evt.EVT_DATA_RECV, lambda event: answers.append(event.data))
+        assoc = entity.associate(HOST, port, ae_title="PACSFERRY", evt_handlers=[heard])
+        assoc._get_valid_context = lambda *_, **__: assoc.accepted_contexts[1]  # type: ignore[method-assign]
+        status, again = (assoc.send_c_store(one) for one in study.instances)
+        assoc.release()
+    assert (status.Status, again.Status) == (0x0122, 0x0000)
+    assert [answer[10] for answer in answers if answer[0] == 4] == [3, 3]
+    assert set(sink.data) == {study.uids[1]}
+
+
 @pytest.mark.peers
 def test_nothing_is_changed_for_other_users_of_the_library(orthanc: Orthanc) -> None:
     before = (AssociationSocket.recv, Association._serve_request, pynetdicom._config.UNRESTRICTED_STORAGE_SERVICE)

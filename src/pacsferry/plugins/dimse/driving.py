@@ -1,9 +1,9 @@
-# ruff: noqa: SLF001 - the one module that may look inside pynetdicom
+# ruff: noqa: SLF001 - one of the three modules that may look inside pynetdicom
 """How pynetdicom is driven: silent, hung up from outside, progress seen byte by byte, no waiting in polls.
 
-All that depends on the inside of pynetdicom stands here and in ``line``, and a test holds it against the installed
-version. Nothing is patched for the whole process: each association is changed on its own, and keeps the stock behaviour
-where the library looks different (``fits``). Nothing here reads an object.
+All that depends on the inside of pynetdicom stands here, in ``line`` and ``storage``, and a test holds it against the
+installed version. Nothing is patched for the whole process: each association is changed on its own, and keeps the stock
+behaviour where the library looks different (``fits``). Nothing here reads an object.
 """
 
 from __future__ import annotations
@@ -23,21 +23,17 @@ from typing import Any, cast
 
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from pacsferry.core.model import Buffer
-
-from .commands import CutError, MalformedError, StoreRequest
+from .commands import CutError, MalformedError
 from .exchange import MAX_PDU, Exchange, OtherPduError
 from .line import Line, hang_up, line_of, on_open
-from .statuses import NOT_SUPPORTED, STORE_FAILED
+from .storage import on_store, store_on, storing
 from .tls import Handshake
 
 __all__ = [
@@ -100,7 +96,9 @@ def as_encoded(elements: Iterable[RawDataElement], *, implicit: bool) -> Dataset
 
 def fits(dul: DULServiceProvider) -> bool:
     """Whether this pynetdicom has what the faster reactor builds on."""
-    return all(hasattr(dul, name) for name in _REACTOR) and hasattr(select, "poll")
+    inside = all(hasattr(dul, name) for name in _REACTOR)
+    below = hasattr(dul.assoc, "_accepted_cx") and hasattr(dul.assoc.dimse, "receive_primitive")
+    return inside and below and hasattr(P_DATA(), "presentation_data_value_list") and hasattr(select, "poll")
 
 
 class _Doorbell:
@@ -286,35 +284,6 @@ def _names(context: Any) -> tuple[str, str]:
     return str(context.abstract_syntax), str(context.transfer_syntax[0])
 
 
-def on_store(take: Callable[[Association, StoreRequest, Iterable[Buffer]], int]) -> list[tuple[Any, Any]]:
-    """Handlers that give objects to ``take``: piece by piece as they arrive, or whole where pynetdicom reads them."""
-
-    def opened(event: Any) -> None:
-        if (line := line_of(event.assoc)) is not None:
-            line.store = lambda request, pieces: take(event.assoc, request, pieces)
-
-    def whole(event: Any) -> int:
-        request = event.request
-        if request.DataSet is None:
-            return STORE_FAILED
-        # The buffer as it was received: no copy, nothing decoded, no file.
-        with request.DataSet.getbuffer() as data:
-            return take(event.assoc, _request(request, event.context), [data])
-
-    return [(evt.EVT_CONN_OPEN, opened), (evt.EVT_C_STORE, whole)]
-
-
-def _request(message: Any, context: Any) -> StoreRequest:
-    return StoreRequest(
-        context_id=context.context_id,
-        message_id=message.MessageID,
-        sop_class=str(message.AffectedSOPClassUID),
-        sop_instance=str(message.AffectedSOPInstanceUID),
-        transfer_syntax=str(context.transfer_syntax),
-        originator_id=message.MoveOriginatorMessageID,
-    )
-
-
 class Entity(AE):
     """An application entity whose associations are tuned."""
 
@@ -324,7 +293,7 @@ class Entity(AE):
         tune(assoc)
         assoc.dul.socket = None  # the caller sets it
         # The stock method wants a role selection answer, which Orthanc leaves out for private classes and then sends.
-        assoc._c_store_scp = _store_on(assoc)  # type: ignore[method-assign, assignment]
+        assoc._c_store_scp = store_on(assoc)  # type: ignore[method-assign, assignment]
         return wire
 
 
@@ -335,7 +304,7 @@ class Handler(RequestHandler):
         assoc = super()._create_association()
         tune(assoc)
         assoc.dimse.get_msg = _waking(assoc.dimse)  # type: ignore[method-assign, assignment]
-        assoc._serve_request = _storing(assoc)  # type: ignore[method-assign, assignment]
+        assoc._serve_request = storing(assoc)  # type: ignore[method-assign, assignment]
         return assoc
 
 
@@ -352,50 +321,6 @@ def _waking(dimse: DIMSEServiceProvider) -> Callable[[bool], Any]:
             return None, None
 
     return get_msg
-
-
-def _storing(assoc: Association) -> Callable[[Any, int], None]:
-    """Serve C-STORE whatever the class.
-
-    pynetdicom aborts for classes that it does not know, or lets a flag of the whole process decide.
-    """
-    stock = assoc._serve_request
-
-    def serve(msg: Any, context_id: int) -> None:
-        if isinstance(msg, C_STORE) and msg.is_valid_request:
-            _store(assoc, msg, context_id)
-        else:
-            stock(msg, context_id)
-
-    return serve
-
-
-def _store_on(assoc: Association) -> Callable[[C_STORE], None]:
-    return lambda request: _store(assoc, request, request._context_id or 0)
-
-
-def _store(assoc: Association, request: C_STORE, context_id: int) -> None:
-    """Answer a C-STORE on the context that it came on; one on no accepted context ends the association."""
-    context = assoc._accepted_cx.get(context_id)
-    try:
-        if context is not None:
-            _serve(assoc, request, context)
-            return
-    except Exception:
-        del context
-    hang_up(assoc)
-
-
-def _serve(assoc: Association, request: C_STORE, context: Any) -> None:
-    if request.AffectedSOPClassUID == context.abstract_syntax:
-        StorageServiceClass(assoc).SCP(request, context)
-        return
-    response = C_STORE()
-    response.MessageIDBeingRespondedTo = request.MessageID
-    response.AffectedSOPClassUID = request.AffectedSOPClassUID
-    response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
-    response.Status = NOT_SUPPORTED
-    assoc.dimse.send_msg(response, context.context_id)  # pynetdicom's own refusal goes out on context 1
 
 
 class Server(ThreadedAssociationServer):
