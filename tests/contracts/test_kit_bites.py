@@ -599,7 +599,7 @@ class Key:
     proof = Proof.HEADERS
     fields = {"X-Api-Key": "correct-horse-battery"}
 
-    def headers(self):
+    def headers(self, method, url):
         return self.fields
 
     def renew(self, refused):

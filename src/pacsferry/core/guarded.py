@@ -80,9 +80,9 @@ class GuardedAuthenticator:
         self._inner = self._safely(build)
         self.proof = self._inner.proof
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, method: str, url: str) -> Mapping[str, str]:
         """See ``ports.Authenticator``."""
-        return self._safely(lambda: _checked(dict(self._inner.headers())))
+        return self._safely(lambda: _checked(dict(self._inner.headers(method, url))))
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """See ``ports.Authenticator``."""

@@ -206,3 +206,65 @@ def test_the_field_is_gone_where_a_server_ends_up_elsewhere_later(serve, made, f
     assert do(made, archive_of(tmp_path, server.url, auth), "wado").code == "http-error"
     assert len(server.requests) == 2
     assert not foreign.touched
+
+
+def test_a_signature_is_made_anew_for_each_address(serve, made, tmp_path):
+    """As a plugin does that signs requests: a redirect is another request."""
+    from pacsferry.core.ports import Proof
+
+    class Signing:
+        proof = Proof.HEADERS
+
+        def headers(self, method, url):
+            return {"X-Signature": f"{method} {url.rpartition('/')[2]}"}
+
+        def renew(self, refused):
+            return False
+
+        def secure(self, context):
+            pass
+
+    server = serve(in_turn([answer(307, Location="/dicom-web/moved")], [study([OBJECT])]))
+    archive = archive_of(tmp_path, server.url, {}).known_by(Signing)
+    assert do(made, archive, "wado") is None
+    assert [request.headers["x-signature"] for request in server.requests] == ["GET 1.2.3", "GET moved"]
+
+
+def test_what_a_plugin_gives_is_checked(serve, made, tmp_path):
+    from pacsferry.core.errors import ConfigError, FerryError
+    from pacsferry.core.guarded import GuardedAuthenticator
+    from pacsferry.core.ports import Proof
+
+    class Bad:
+        proof = Proof.HEADERS
+
+        def __init__(self, given):
+            self.given = given
+
+        def headers(self, method, url):
+            if isinstance(self.given, Exception):
+                raise self.given
+            return self.given
+
+        def renew(self, refused):
+            return False
+
+        def secure(self, context):
+            pass
+
+    server = serve(one_study)
+    for given, code in (
+        ({"Host": "elsewhere"}, None),
+        ({"X-Key": "SECRET\r\nX-Other: 1"}, None),
+        ({"X Key": "SECRET"}, None),
+        (ZeroDivisionError("SECRET"), "web-auth-failed"),
+        ({"X-Key": 3}, "web-auth-failed"),
+    ):
+        guarded_auth = GuardedAuthenticator("bad", lambda it=given: Bad(it))
+        finder = made(archive_of(tmp_path, server.url, {}).known_by(lambda it=guarded_auth: it))
+        with pytest.raises(FerryError) as caught:
+            list(finder.find(Query(level=Level.STUDY)))
+        assert getattr(caught.value, "code", None) == code
+        assert isinstance(caught.value, ConfigError) is (code is None)
+        assert "SECRET" not in str(caught.value)
+    assert server.requests == []

@@ -9,7 +9,7 @@ from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level, Wanted
 from pacsferry.core.ports import Finding, Standing
-from pacsferry.core.probing_sink import tried, verdict
+from pacsferry.core.probing_sink import refused, tried, verdict
 
 from . import WadoSettings
 from .origins import checked, root_of
@@ -52,8 +52,8 @@ def probe(transport: Wado, session: WebSession, samples: Sequence[Wanted]) -> It
 
 def _levels(outcomes: Mapping[Level, str]) -> dict[str, object]:
     """Which levels to ask at, where not all are served."""
-    failed = {level for level, why in outcomes.items() if why}
-    if not failed or len(failed) == len(outcomes):
+    failed = refused(outcomes)
+    if not failed:
         return {}
     return {"retrieve_levels": [name for level, name in _QUIRK_LEVELS.items() if level not in failed]}
 

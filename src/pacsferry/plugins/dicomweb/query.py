@@ -15,7 +15,7 @@ from dicomweb_client import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
 
 from pacsferry.core.archive import Archive, Quirks
-from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.errors import ConfigError, FerryError, TransferError
 from pacsferry.core.model import Level, Match, Ping, Query, Wanted
 from pacsferry.core.ports import Finding
 
@@ -231,7 +231,7 @@ class Qido:
             return rows(
                 self._client.search_for_instances(series_instance_uid=above.get("SeriesInstanceUID"), **arguments)
             )
-        except TransferError:
+        except FerryError:
             raise
         except Exception:
             raise TransferError("the archive's answer to the query is no JSON", code="bad-answer") from None

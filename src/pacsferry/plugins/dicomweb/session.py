@@ -129,32 +129,36 @@ class WebSession(requests.Session):
 
     def _as_ourselves(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
         """Send with the proof of who we are; once more where a 401 shows that it was out of date."""
-        if self._who is None:
-            return self._within_origin(request, options)
-        proof = self._who.headers()
-        response = self._within_origin(_with(request, proof), options)
-        if response.status_code == 401 and self._who.renew(proof):
+        response, proof = self._within_origin(request, options)
+        if response.status_code == 401 and self._who is not None and self._who.renew(proof):
             response.close()
-            response = self._within_origin(_with(request, self._who.headers()), options)
+            response, _ = self._within_origin(request, options)
         return response
 
-    def _within_origin(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
-        """Send, and follow a few redirects that stay where they may."""
+    def _within_origin(
+        self, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> tuple[requests.Response, Mapping[str, str]]:
+        """Send, and follow a few redirects that stay where they may; with the answer, the proof that it was given."""
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._once(request, options)
+            proof = self._prove(request)
+            response = self._once(_with(request, proof), options)
             location = response.headers.get("Location")
             if response.status_code not in REDIRECTS or location is None or request.method not in ("GET", "HEAD"):
-                return response
+                return response, proof
             response.close()
             request = request.copy()
             request.url = inside(str(request.url), location, self._own, key=self.root.key)
         raise TransferError(f"the archive redirects in a circle ({self.root.key})", code="http-error", retryable=False)
 
+    def _prove(self, request: requests.PreparedRequest) -> Mapping[str, str]:
+        """Header fields that say who we are, for an address of the archive's own."""
+        if origin(str(request.url)) not in self._own:
+            raise TransferError("a request to another origin was stopped", code="bad-answer", retryable=False)
+        return {} if self._who is None else self._who.headers(str(request.method), str(request.url))
+
     def _once(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
         if self._lines.closed.is_set():
             raise self._interrupted()
-        if origin(str(request.url)) not in self._own:
-            raise TransferError("a request to another origin was stopped", code="bad-answer", retryable=False)
         try:
             return super().send(request, **{**options, "allow_redirects": False})
         except FerryError:

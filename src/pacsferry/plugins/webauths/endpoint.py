@@ -64,7 +64,7 @@ class Endpoint:
         self._host = self._url.hostname or ""
         if self._url.scheme != "https" and not _loopback(self._host):
             raise ConfigError(f"{where}: a secret goes there, so it must begin with https://")
-        self._limits = archive.timeouts.connect, min(archive.timeouts.stall, 60.0)
+        self._limits = archive.timeouts.connect, min(archive.timeouts.stall, 30.0)
         web = archive.dicomweb
         proxy = settings.proxy if settings.proxy is not None else (web.proxy if web else "")
         self._proxy = urlsplit(proxy) if proxy and self._url.scheme == "https" else None

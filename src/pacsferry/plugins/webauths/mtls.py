@@ -27,7 +27,7 @@ class ClientCertificate:
         self._password = read(settings.key_password, archive, "key_password") if settings.key_password else ""
         self.secure(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, method: str, url: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's signature
         """None: the handshake says it all."""
         return {}
 

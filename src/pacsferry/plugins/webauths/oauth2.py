@@ -51,7 +51,7 @@ class ClientCredentials:
         self._lock = threading.Lock()
         self._token: Token | None = None
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, method: str, url: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's signature
         """The token that is valid now. Raises ``TransferError`` where the endpoint gives none."""
         with self._lock:
             if self._token is None or not self._token.fresh:

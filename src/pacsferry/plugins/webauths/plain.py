@@ -28,7 +28,7 @@ class Nobody:
     def __init__(self, archive: Archive, settings: NoAuthSettings) -> None:
         """Nothing is needed."""
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, method: str, url: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's signature
         """None."""
         return {}
 
@@ -49,7 +49,7 @@ class _Field(Nobody):
         self._make, self._lock = make, threading.Lock()
         self._value = make()
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, method: str, url: str) -> Mapping[str, str]:  # noqa: ARG002 - the port's signature
         """The field."""
         return {"Authorization": self._value}
 

@@ -23,6 +23,10 @@ _FRAMING: Final = frozenset(
 )
 
 
+#: What the contract asks header fields for.
+_REQUEST: Final = ("GET", "https://127.0.0.1:1/dicom-web/studies?limit=1")
+
+
 class WebAuthContract(Contract):
     """Override ``offer``, and ``settings`` where a secret is needed: refer to one that the test has made."""
 
@@ -41,14 +45,14 @@ class WebAuthContract(Contract):
 
     def test_it_says_where_its_proof_goes(self, auth: Authenticator) -> None:
         assert isinstance(auth.proof, Proof), "proof is a pacsferry.core.ports.Proof"
-        given = in_time(auth.headers)
+        given = in_time(lambda: auth.headers(*_REQUEST))
         if auth.proof is Proof.HEADERS:
             assert given, "a proof in header fields needs one"
         else:
             assert not given, "who gives header fields says Proof.HEADERS, or they may travel unencrypted"
 
     def test_header_fields_are_header_fields(self, auth: Authenticator) -> None:
-        for name, value in in_time(auth.headers).items():
+        for name, value in in_time(lambda: auth.headers(*_REQUEST)).items():
             assert _NAME.fullmatch(name), "a name that is none (RFC 9110 5.1)"
             assert _VALUE.fullmatch(value), "a value with a line end or a character that cannot be sent (RFC 9110 5.5)"
             assert name.lower() not in _FRAMING, "how a message is framed is not a matter of authentication"
@@ -61,7 +65,7 @@ class WebAuthContract(Contract):
 
     def test_several_threads_may_ask(self, auth: Authenticator) -> None:
         given: list[Any] = []
-        threads = [threading.Thread(target=lambda: given.append(dict(auth.headers()))) for _ in range(8)]
+        threads = [threading.Thread(target=lambda: given.append(dict(auth.headers(*_REQUEST)))) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -70,14 +74,14 @@ class WebAuthContract(Contract):
         assert all(one.keys() == given[0].keys() for one in given)
 
     def test_a_refusal_is_answered_honestly(self, auth: Authenticator) -> None:
-        refused = dict(in_time(auth.headers))
+        refused = dict(in_time(lambda: auth.headers(*_REQUEST)))
         again = in_time(lambda: auth.renew(refused))
         assert isinstance(again, bool), "renew() says True or False"
-        changed = dict(in_time(auth.headers)) != refused
+        changed = dict(in_time(lambda: auth.headers(*_REQUEST))) != refused
         assert again == changed, "renew() says whether headers() gives others now: the same ones are not tried twice"
 
     def test_no_secret_is_shown(self, auth: Authenticator, settings: Strict) -> None:
         shown = f"{auth!r} {settings!r} {settings}"
-        for value in in_time(auth.headers).values():
+        for value in in_time(lambda: auth.headers(*_REQUEST)).values():
             for word in value.split():
                 assert len(word) < 8 or word not in shown, "a secret is in repr()"
