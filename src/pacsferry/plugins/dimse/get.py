@@ -42,6 +42,7 @@ class CGet:
         self._model = MODELS[settings.model]["get"]
         self._caller = Caller(archive, "c-get")
         self._plain_only = bool(archive.quirks.uncompressed_only)
+        self._by_instance = archive.quirks.image_level_retrieve is not False
         self._plain_first = False
 
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
@@ -117,7 +118,7 @@ class CGet:
         syntax = call.syntax(self._model)
         if syntax is None:
             raise trouble("C-GET", "not-supported", "the archive accepts no C-GET of this information model")
-        keys, level = _request(intake, failed)
+        keys, level = _request(intake, failed if self._by_instance else ())
         request = identifier(level, keys, syntax)
         with call.watched(nearline=intake.wanted.nearline), Ender(call, intake, self._caller.timeouts.quiet):
             return run(call, call.assoc.send_c_get(request, self._model, msg_id=self._caller.message_id()))
