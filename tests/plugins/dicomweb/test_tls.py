@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -81,3 +82,44 @@ def test_close_ends_a_fetch_under_way(serve, wado, basket, certificate, monkeypa
     thread.join(5)
     assert not thread.is_alive()
     assert caught == ["interrupted"]
+
+
+# Why there is no connection, in words.
+
+
+def why(wado, url: str, basket) -> tuple[str, str]:
+    with pytest.raises(TransferError) as caught:
+        wado(url, connect=0.5, stall=3, max_tries=1).fetch(Wanted(study="1.2"), basket)
+    return caught.value.code, str(caught.value)
+
+
+def test_a_refused_connection_is_no_time_out(wado, basket):
+    assert why(wado, "http://127.0.0.1:1/x", basket) == (
+        "unreachable",
+        "the archive could not be reached (archive.dicomweb.url)",
+    )
+
+
+def test_a_host_that_nobody_knows_is_named_as_such(wado, basket):
+    code, text = why(wado, "http://nobody-knows-this.invalid/x", basket)
+    assert code == "unreachable"
+    assert "host name is not known" in text
+
+
+def test_a_server_that_never_shakes_hands_is_left_within_the_limit(wado, basket):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        begun = time.monotonic()
+        code, text = why(wado, f"https://127.0.0.1:{listener.getsockname()[1]}/x", basket)
+    assert code == "unreachable"
+    assert "no secure connection within archive.timeouts.connect" in text
+    assert time.monotonic() - begun < 3
+
+
+def test_connections_are_kept_alive_by_the_system(serve, wado, basket):
+    """A firewall between here and there forgets connections on which nothing happens while a tape is read."""
+    transport = wado(serve(lambda _: [study(OBJECTS)]).url)
+    transport.fetch(Wanted(study="1.2"), basket)
+    (line,) = transport._session._lines._open
+    assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60

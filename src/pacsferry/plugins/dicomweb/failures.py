@@ -44,6 +44,8 @@ def broken(err: BaseException, key: str) -> TransferError:
             retryable=False,
             hint='set archive.dicomweb.auth = { use = "mtls", cert = …, key = … }',
         )
+    if any(isinstance(one, TimeoutError) and "handshake" in str(one) for one in _layers(err)):
+        return TransferError(f"no secure connection within archive.timeouts.connect ({key})", code="unreachable")
     if isinstance(inner, ssl.SSLEOFError):
         return TransferError(
             "the archive broke the secure connection off, as one does that wants a client certificate and got none it "
@@ -67,16 +69,21 @@ def _kinds(key: str) -> Iterator[tuple[tuple[type[BaseException], ...], Transfer
         (LinkLocal,),
         TransferError(f"a link-local address is refused ({key})", code="unreachable", retryable=False),
     )
+    yield (
+        (urllib3.exceptions.NameResolutionError,),
+        TransferError(f"the archive's host name is not known here ({key})", code="unreachable"),
+    )
+    # Before the time-outs: a refused connection is one of them to urllib3.
+    yield (
+        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, requests.exceptions.ProxyError),
+        TransferError(f"the archive could not be reached ({key})", code="unreachable"),
+    )
     yield late, TransferError(f"no connection within archive.timeouts.connect ({key})", code="unreachable")
     yield silent, TransferError("the archive was silent for longer than archive.timeouts.stall", code="stalled")
     yield cut, TransferError("the archive's answer ended in the middle", code="truncated")
     yield (
         (urllib3.exceptions.SSLError, requests.exceptions.SSLError, ssl.SSLError),
         TransferError(f"no secure connection to the archive ({key})", code="unreachable", retryable=False),
-    )
-    yield (
-        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, requests.exceptions.ProxyError),
-        TransferError(f"the archive could not be reached ({key})", code="unreachable"),
     )
     yield (
         (requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError),
