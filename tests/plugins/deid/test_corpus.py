@@ -96,7 +96,9 @@ def test_every_exception_of_a_preset_is_in_what_it_describes():
 def test_strict_keeps_nothing_but_uids_of_classes_and_schemes():
     rules = of_preset("strict").rules.rules
     assert not [rule.keyword for rule in rules if rule.source.startswith("technical: ")]
-    assert not [rule.keyword for rule in rules if rule.vr in TEXT_VRS and rule.action in {"K", "S"}]
+    kept = [rule for rule in rules if rule.vr in TEXT_VRS and rule.action in {"K", "S"}]
+    assert {rule.keyword for rule in kept if rule.where == "term"} == {"RescaleType", "ModalityLUTType"}
+    assert not [rule.keyword for rule in kept if rule.where != "term"]
 
 
 def test_what_rules_keep_is_a_short_list_of_technical_text():

@@ -14,6 +14,7 @@ from pydicom import dcmread
 from pacsferry.core.errors import HeldError
 from pacsferry.testing.kinds import KINDS
 from pacsferry.testing.samples import part10
+from support.choosing import draft_by
 from support.cleaning import clean, cleaned, whole
 from support.peers import missing
 from support.public import FILES
@@ -42,6 +43,24 @@ def test_a_valid_object_stays_valid(kind, errors):
     data = part10(KINDS[kind]())
     assert errors(data) == set()
     assert errors(whole(clean(data))) == set()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("preset", ["research", "tcia", "strict"])
+def test_a_valid_object_stays_valid_under_every_preset(preset, kind, errors):
+    assert errors(whole(draft_by(preset, part10(KINDS[kind]())))) == set()
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("path", [path for path in FILES if path.name.startswith(("emri", "eCT", "liver", "693"))])
+def test_strict_makes_no_new_error_in_enhanced_objects_of_others(path, errors):
+    data = path.read_bytes()
+    try:
+        out = whole(draft_by("strict", data))
+    except HeldError:
+        return
+    assert errors(out) <= errors(data)
 
 
 @pytest.mark.peers
@@ -108,6 +127,19 @@ def test_the_required_text_of_an_object_becomes_a_dummy():
     (before,) = dcmread(path).SegmentSequence
     (after,) = dcmread(io.BytesIO(whole(clean(path.read_bytes())))).SegmentSequence
     assert (after.SegmentLabel, after.SegmentNumber) == ("REMOVED", before.SegmentNumber)
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"), [("HU", "HU"), ("US", "US"), ("Larry", "REMOVED"), ("HU of Larry", "REMOVED")]
+)
+def test_strict_keeps_units_that_the_standard_defines_and_no_other_words(term, expected):
+    image = KINDS["CT"]()
+    image.RescaleType = term
+    nested = KINDS["enhanced CT"]()
+    nested.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0].RescaleType = term
+    out, deep = (dcmread(io.BytesIO(whole(draft_by("strict", part10(one))))) for one in (image, nested))
+    assert out.RescaleType == expected
+    assert deep.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0].RescaleType == expected
 
 
 def test_files_are_found():

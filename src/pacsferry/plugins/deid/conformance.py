@@ -25,7 +25,12 @@ _HEADINGS: Mapping[str, str] = {
 }
 #: Sources of more elements than anybody reads; they are counted here, and listed by ``describe --table``.
 _COUNTED = frozenset({"not on the list", "unlisted number, code or data", "unlisted sequence"})
-_PLACES = {"any": "", "item": " (in items only)", "code": " (in codes of published schemes only)"}
+_PLACES = {
+    "any": "",
+    "item": " (in items only)",
+    "code": " (in codes of published schemes only)",
+    "term": " (terms of PS3.3 only)",
+}
 _LETTERS = "K kept, or entered where it is a sequence; U new UID; S moved; Z emptied; X removed; P pseudonym"
 
 

@@ -132,7 +132,7 @@ class _Pair:
             return _told(tag, goes, "kept", because)
         if dummies and rule is not None and rule.action == "K":
             return _told(tag, goes, "dummy", _DUMMIES)
-        return _told(tag, goes, _changed(op, rule), because + (_LOCAL if op is Op.CODED else ""))
+        return _told(tag, goes, _changed(op, rule), because + _unpublished(op, rule))
 
     def _value(self, side: _Side, one: Element) -> bytes:
         return bytes(side.data[one[3] : one[4]]).rstrip(b" \0")
@@ -154,6 +154,7 @@ class _Pair:
 #: Why a value does not pass although its element is kept.
 _ODD = "; the value is not what its element may hold"
 _LOCAL = "; of this scheme nobody knows that it is published"
+_NO_TERM = "; the value is none of them"
 _DUMMIES = "in a sequence whose words are replaced by dummies"
 _TEXTUAL = frozenset(
     {b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"PN", b"SH", b"ST", b"TM", b"UC", b"UI", b"UR"}
@@ -170,6 +171,13 @@ def _changed(op: Op | None, rule: Rule | None) -> str:
         return "new UID"
     dummy = op in {Op.FIXED, Op.CODED, Op.DUMMIES}
     return _CHANGES.get(action, "dummy" if dummy else "made right")
+
+
+def _unpublished(op: Op | None, rule: Rule | None) -> str:
+    """Why words did not pass that would if somebody had published them."""
+    if op is not Op.CODED or rule is None:
+        return ""
+    return _NO_TERM if rule.where == "term" else _LOCAL
 
 
 def _told(

@@ -288,9 +288,9 @@ class Program(dict[int, "Step | None"]):
         if rule.vr in TEMPORAL_VRS or rule.tag == _ZONE:
             return Op.DATE
         if rule.vr in TEXT_VRS:
-            if rule.where != "any" and not self._nested:
+            if rule.where in {"item", "code"} and not self._nested:
                 return Op.DROP
-            return Op.CODED if rule.where == "code" else Op.TEXT
+            return Op.CODED if rule.where in {"code", "term"} else Op.TEXT
         return {"CS": Op.CODE, "AS": Op.AGE, "DS": Op.NUMBER, "IS": Op.NUMBER, "UI": Op.STRUCTURAL}.get(
             rule.vr, Op.BYTES
         )

@@ -83,6 +83,12 @@ def technical_removed() -> Mapping[int, str]:
 
 
 @cache
+def terms() -> Mapping[int, frozenset[bytes]]:
+    """Tag to the terms that PS3.3 defines for text that is no code."""
+    return {int(tag, 16): frozenset(words.encode("ascii").split()) for tag, words, _ in _rows("terms")}
+
+
+@cache
 def roles() -> Mapping[int, str]:
     """Tag to what the UID names, for UIDs that are no identifiers."""
     return {int(tag, 16): reason for tag, _, reason in _rows("roles")}

@@ -76,7 +76,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What is done to one element and why. ``where`` is any, item or code (see tables/technical.tsv).
+    """What is done to one element and why. ``where`` is any, item, code or term (see tables/technical.tsv).
 
     ``most`` is the greatest number of values that PS3.6 allows, 0 for any number. ``spare`` is done where a value that
     should be kept or moved is not of its VR; ``value`` is what action V writes; ``option`` is whose action it is.
@@ -214,6 +214,7 @@ def _canonical(rules: tuple[Rule, ...], *rest: object) -> Iterator[str]:
         yield f"{uid} {sorted(attributes.items())}"
     for facts in (reference.schemes(), reference.pixel_classes(), reference.needles(), reference.encoders()):
         yield repr(sorted(facts))
+    yield repr([(tag, sorted(words)) for tag, words in sorted(reference.terms().items())])
     yield repr((Limits(), sorted(STAND_INS), YEARS))
 
 
@@ -269,7 +270,10 @@ _OVERLAYS = "PS3.15 E.1-1: overlays, whole planes"
 def _technical(tag: int, wanted: Policy) -> tuple[str, str, str]:
     where, reason = reference.technical()[tag]
     if wanted.unlisted["technical"] == "remove":
-        return reference.technical_removed().get(tag, "X"), "technical text is removed too", where
+        action = reference.technical_removed().get(tag, "X")
+        if action == "term":
+            return "K", "technical text is removed too, but for terms of PS3.3", "term"
+        return action, "technical text is removed too", where
     return "K", f"technical: {reason}", where
 
 

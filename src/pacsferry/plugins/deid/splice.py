@@ -246,11 +246,18 @@ class Splice:
         self.writer.put_own(element(_tag(step), step.vr, value), head=head)
 
     def _coded(self, one: Element, step: Step, here: Context) -> None:
-        """A part of a code: kept where its scheme is published, a dummy elsewhere, as codes cannot be without it."""
-        if here.designator(self._data) in reference.schemes():
+        """Words that somebody published stay, of a code or as a term; others become a dummy, so as to be there."""
+        if self._published(one, here):
             self._text(one, step, here)
         else:
             self._dummy(step)
+
+    def _published(self, one: Element, here: Context) -> bool:
+        """Whether a code's scheme, or the very term, is a published one."""
+        terms = reference.terms().get(one[0])
+        if terms is None:
+            return here.designator(self._data) in reference.schemes()
+        return bytes(self._data[one[3] : one[4]]).strip(b" \0") in terms
 
     def _code(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
