@@ -1,6 +1,9 @@
 """Objects on their way: memory files are used again and show nothing of what was in them before."""
 
 import os
+import queue
+import threading
+import time
 
 import pytest
 
@@ -65,6 +68,31 @@ def test_only_so_much_memory_is_kept_for_later(tmp_path, monkeypatch):
     assert len(open_files() - before) == 2
     store.close()
     assert open_files() == before
+
+
+def test_very_many_small_objects_hold_few_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrivals, "OBJECTS", 8)
+    monkeypatch.setattr(arrivals, "SPARES", 4)
+    store, flying, before = ArrivalStore(tmp_path), queue.Queue(), len(open_files())
+
+    def receive():
+        for number in range(100):
+            flying.put(store.receive(HEAD, [b"%d" % number]))
+        flying.put(None)
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    time.sleep(0.1)
+    assert flying.qsize() == 8
+    seen = []
+    while (one := flying.get(timeout=10)) is not None:
+        seen.append(int(whole(one)))
+        one.close()
+        assert len(open_files()) - before <= 8 + 4
+    thread.join()
+    assert seen == list(range(100))
+    assert len(open_files()) - before <= 4
+    store.close()
 
 
 def test_after_the_end_of_a_run_nothing_stays_open(tmp_path):

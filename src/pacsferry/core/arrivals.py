@@ -16,9 +16,13 @@ MEMORY_EACH = 8 * 2**20
 MEMORY_ALL = 128 * 2**20
 #: Files of others that are open at once; a process may usually have 1024.
 OPEN_FILES = 128
+#: Objects that are under way at once: each is an open file and a page at least, however small it is.
+OBJECTS = 256
 
 #: Bytes of memory files that are kept for the next objects: filling old pages costs a fifth of filling new ones.
 SPARE = 16 * 2**20
+#: And how many of them.
+SPARES = 64
 
 #: Copied at once when an object goes over from memory to disk.
 _BLOCK = 2**20
@@ -63,6 +67,7 @@ class ArrivalStore:
         self._limit = limit
         self._changed = threading.Condition()
         self._flying = 0
+        self._objects = 0
         self._adopted = 0
         self._memory = 0
         self._closed = False
@@ -71,7 +76,8 @@ class ArrivalStore:
     def receive(self, head: Head, chunks: Iterable[Buffer]) -> Arrival:
         """Take one object. Raises ``NoRoom``, and whatever ``chunks`` raises; then nothing is kept."""
         with self._changed:
-            self._changed.wait_for(lambda: self._flying < self._limit or self._closed)
+            self._changed.wait_for(self._room)
+            self._objects += 1
         arrival = Arrival(head=head, fd=-1, size=0, in_memory=False, store=self)
         try:
             self._fill(arrival, chunks)
@@ -83,10 +89,14 @@ class ArrivalStore:
     def adopt(self, head: Head, fd: int, size: int) -> Arrival:
         """Take an open file as it is, without a copy; its descriptor is ours from now on."""
         with self._changed:
-            self._changed.wait_for(lambda: (self._flying < self._limit and self._adopted < OPEN_FILES) or self._closed)
+            self._changed.wait_for(lambda: self._room() and (self._adopted < OPEN_FILES or self._closed))
             self._flying += size
+            self._objects += 1
             self._adopted += 1
         return Arrival(head=head, fd=fd, size=size, in_memory=False, store=self, adopted=True)
+
+    def _room(self) -> bool:
+        return self._closed or (self._flying < self._limit and self._objects < OBJECTS)
 
     def _fill(self, arrival: Arrival, chunks: Iterable[Buffer]) -> None:
         for chunk in chunks:
@@ -149,7 +159,7 @@ class ArrivalStore:
         """Called by ``Arrival.close``: its file is kept for another object, or closed."""
         self._uncount(arrival)
         with self._changed:
-            kept = arrival.in_memory and not self._closed and self._spared + arrival.size <= SPARE
+            kept = arrival.in_memory and not self._closed and self._fits(arrival)
             if kept:
                 self._spare.append((fd, arrival.size))
         if not kept:
@@ -158,13 +168,14 @@ class ArrivalStore:
     def _uncount(self, arrival: Arrival) -> None:
         with self._changed:
             self._flying -= arrival.size
+            self._objects -= 1
             self._adopted -= int(arrival.adopted)
             self._memory -= arrival.size if arrival.in_memory else 0
             self._changed.notify_all()
 
-    @property
-    def _spared(self) -> int:
-        return sum(size for _, size in self._spare)
+    def _fits(self, arrival: Arrival) -> bool:
+        kept = sum(size for _, size in self._spare)
+        return kept + arrival.size <= SPARE and len(self._spare) < SPARES
 
     def close(self) -> None:
         """Give memory back, and let everybody who waits for room go on, for the run ends."""
