@@ -358,6 +358,18 @@ def test_a_slow_archive_that_keeps_sending_is_not_ended(opened: Any) -> None:
     assert len(sink.data) == 1
 
 
+@pytest.mark.skipif(os.environ.get("PACSFERRY_SOAK") != "1", reason="takes 40 s: make soak")
+def test_an_archive_that_sends_300_kb_per_second_for_longer_than_any_time_out_is_not_ended(opened: Any) -> None:
+    study, sink = make_study(("MR_small.dcm",)), CollectingSink()
+    study.instances[0].Rows = study.instances[0].Columns = 2448
+    study.instances[0].PixelData = bytes(2448 * 2448 * 2)
+    with scp([(evt.EVT_C_GET, giving(study))]) as port, slow_proxy(port, 300_000) as slow:
+        start = time.monotonic()
+        opened(slow, timeouts={"stall": "2s"}).fetch(all_of(study), sink)
+    assert time.monotonic() - start > 35
+    assert len(sink.data) == 1
+
+
 def test_a_slow_sink_is_not_taken_for_a_silent_archive(opened: Any) -> None:
     def slow(head: Any) -> Receipt:
         time.sleep(1.5)
