@@ -47,19 +47,17 @@ def load(tmp_path):
     return loaded
 
 
-def test_a_user_of_orthanc_loads_a_study(archive, load, monkeypatch):
+def test_a_user_of_orthanc_loads_a_study_and_nobody_else_does(archive, load, monkeypatch):
+    user = '{ use = "basic", username = "ferry", password = "env:WHO" }'
+    for auth, password in ((user, "wr0ng-one"), ('{ use = "none" }', "")):
+        monkeypatch.setenv("WHO", password)
+        done = load(archive, archive.dicomweb_url, auth)
+        assert done.exit_code == 4
+        assert done.rows[0].reasons == {"http-401": 1}
+        assert "wr0ng-one" not in repr(done)
     monkeypatch.setenv("WHO", "s3cret")
-    done = load(archive, archive.dicomweb_url, '{ use = "basic", username = "ferry", password = "env:WHO" }')
+    done = load(archive, archive.dicomweb_url, user)
     assert (done.exit_code, done.rows[0].stored) == (0, 3)
-
-
-@pytest.mark.parametrize("auth", ['{ use = "none" }', '{ use = "basic", username = "ferry", password = "env:WHO" }'])
-def test_nobody_else_does(archive, load, monkeypatch, auth):
-    monkeypatch.setenv("WHO", "wr0ng-one")
-    done = load(archive, archive.dicomweb_url, auth)
-    assert done.exit_code == 4
-    assert done.rows[0].reasons == {"http-401": 1}
-    assert "wr0ng-one" not in repr(done)
 
 
 def test_certificates_on_both_sides(make_orthanc, load, tmp_path):

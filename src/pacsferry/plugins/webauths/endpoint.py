@@ -68,6 +68,8 @@ class Endpoint:
         web = archive.dicomweb
         proxy = settings.proxy if settings.proxy is not None else (web.proxy if web else "")
         self._proxy = urlsplit(proxy) if proxy and self._url.scheme == "https" else None
+        if self._proxy is not None and self._proxy.scheme != "http":
+            raise ConfigError(f'{AUTH}.proxy: to the token endpoint only http://host:port is spoken; "" is no proxy')
         self._context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
         if settings.ca:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
