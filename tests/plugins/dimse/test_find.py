@@ -349,3 +349,25 @@ def test_letters_that_orthanc_cannot_write_in_its_answers_hide_no_study(orthanc:
     orthanc.upload(study.instances)
     answers = ask(opened(orthanc.dicom_port, orthanc.aet), PatientName="Διονυσίου*", wants=("PatientName",))
     assert len(chosen({"PatientName": "Διονυσίου*"}, answers)) == 1
+
+
+def test_an_archive_that_wants_a_star_for_anything_gets_one_but_not_in_dates(opened: Any) -> None:
+    asked: list[Any] = []
+    with scp([(evt.EVT_C_FIND, heard(asked))]) as port:
+        ask(opened(port, quirks={"universal_star": True}), AccessionNumber="A1")
+        ask(opened(port, quirks={"universal_star": True, "wildcards_in_dates": True}), AccessionNumber="A1")
+        ask(opened(port), AccessionNumber="A1")
+    starred, everywhere, plain = [identifier for _, identifier in asked]
+    assert (starred.AccessionNumber, starred.PatientID, starred.StudyInstanceUID) == ("A1", "*", "*")
+    assert (starred["StudyDate"].value, plain.PatientID or "", plain["StudyDate"].value or "") == ("", "", "")
+    assert everywhere["StudyDate"].value == "*"
+
+
+def test_keys_that_cost_too_much_are_not_asked_for(opened: Any) -> None:
+    asked: list[Any] = []
+    quirks = {"unasked": ("ImageType",), "counts": False, "availability": False}
+    with scp([(evt.EVT_C_FIND, heard(asked))]) as port:
+        ask(opened(port, quirks=quirks), AccessionNumber="A1", wants=("ImageType", "StationName"))
+    ((_, identifier),) = asked
+    assert "StationName" in identifier
+    assert not {"ImageType", "NumberOfStudyRelatedInstances", "InstanceAvailability"} & set(identifier.dir())
