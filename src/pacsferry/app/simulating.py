@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from pacsferry.core.registry import Registry
 
 if TYPE_CHECKING:
     from pacsferry.core.ports import Vendor
-    from pacsferry.testing.simulator import Asked, Fault, FaultKind, Simulator
+    from pacsferry.testing.simulator import Asked, Fault, FaultKind, Security, Simulator
 
 #: Requests that are remembered: it may run for days.
 _KEEP = 1000
@@ -40,6 +41,9 @@ class SimulateOptions:
     http_port: int = 0
     ae_title: str = "SIM"
     destinations: Sequence[str] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Simulated:
     instances: int
     skipped: int
     accessions: tuple[str, ...] = field(default=())
+    security: Security | None = None
 
     @property
     def local(self) -> bool:
@@ -76,6 +81,7 @@ class Simulated:
         vendor = f'vendor = "{self.personality}"\n' if self.personality else ""
         return _PROFILE.format(
             vendor=vendor,
+            tls=_table(self.security),
             host=sim.host,
             port=sim.dimse_port,
             ae_title=sim.ae_title,
@@ -95,12 +101,12 @@ name = "simulator"
 host = "{host}"
 port = {port}
 ae_title = "{ae_title}"
-
+{tls}
 [archive.dimse.receiver]
 host = "{to_host}"
 port = {to_port}
 ae_title = "{receiver}"
-
+{tls}
 [archive.dicomweb]
 url = "{url}"
 
@@ -111,6 +117,34 @@ use = "c-get"
 [[transport]]
 use = "c-move"
 """
+
+
+def _table(security: Security | None) -> str:
+    """What a profile on this machine says to get on with it: the same certificate serves both sides."""
+    if security is None:
+        return ""
+    paths = {"ca": security.ca or security.cert, "cert": security.cert, "key": security.key}
+    files = ", ".join(f"{key} = {json.dumps(str(path))}" for key, path in paths.items())
+    return f'tls = {{ mode = "required", {files} }}\n'
+
+
+def _security(options: SimulateOptions) -> Security | None:
+    """TLS of the DIMSE side, where it is asked for. Raises ``ConfigError``."""
+    from pacsferry.testing.simulator import Security
+
+    if options.tls_cert is None:
+        if options.tls_key or options.tls_ca:
+            raise ConfigError("--tls-cert: missing; a server shows a certificate")
+        return None
+    cert, key = options.tls_cert.absolute(), (options.tls_key or options.tls_cert).absolute()
+    security = Security(cert=cert, key=key, ca=options.tls_ca.absolute() if options.tls_ca else None)
+    try:
+        _ = security.server, security.client  # made here, so that an error has the option's name
+    except OSError:
+        raise ConfigError(
+            "--tls-cert, --tls-key, --tls-ca: must be PEM files of a certificate, its key, others"
+        ) from None
+    return security
 
 
 @contextmanager
@@ -126,6 +160,7 @@ def simulating(options: SimulateOptions, plugins: Registry | None = None, *, tol
     checked(Host, options.host, "--host")
     from pacsferry.testing.simulator import Simulator
 
+    security = _security(options)
     objects, skipped = _objects(options.data)
     try:
         simulator = Simulator(
@@ -135,6 +170,7 @@ def simulating(options: SimulateOptions, plugins: Registry | None = None, *, tol
             host=options.host,
             dimse_port=options.dimse_port,
             http_port=options.http_port,
+            security=security,
             told=told,
             keep=_KEEP,
         )
@@ -145,8 +181,8 @@ def simulating(options: SimulateOptions, plugins: Registry | None = None, *, tol
         ) from None
     with simulator:
         for one in destinations:
-            simulator.register(one.ae_title, one.host, one.port)
-        yield _described(simulator, options, faults, destinations, skipped)
+            simulator.register(one.ae_title, one.host, one.port, tls=security is not None)
+        yield replace(_described(simulator, options, faults, destinations, skipped), security=security)
 
 
 def _described(

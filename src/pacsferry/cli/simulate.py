@@ -72,6 +72,28 @@ def simulate(
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.", rich_help_panel=_WHERE)] = 0,
     host: Annotated[str, typer.Option(help="The address to listen on.", rich_help_panel=_WHERE)] = "127.0.0.1",
     ae_title: Annotated[str, typer.Option(help="Its AE title.", rich_help_panel=_WHERE)] = "SIM",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="DIMSE over TLS, both ways.", show_default=False, rich_help_panel=_WHERE),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Its key.  [default: in the same file]",
+            show_default=False,
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take only peers with a certificate of this authority.",
+            show_default=False,
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
     for_: Annotated[
         str | None,
         typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m, 2h.", show_default=False),
@@ -102,6 +124,9 @@ def simulate(
         http_port=http_port,
         ae_title=ae_title,
         destinations=tuple(destination or ()),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_ca=tls_ca,
     )
     return _run(screen, wanted, seconds)
 

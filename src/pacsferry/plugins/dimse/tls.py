@@ -112,8 +112,10 @@ def _understood(path: Path, where: str, what: str) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except (OSError, ValueError):  # ssl.SSLError is an OSError
-        raise ConfigError(f"{where}: {path} does not hold {what}, as PEM") from None
+    except (OSError, ValueError) as err:  # ssl.SSLError is an OSError
+        weak = (getattr(err, "reason", None) or "").endswith(("_TOO_SMALL", "_TOO_WEAK"))
+        said = "holds a key or a signature that is too weak" if weak else f"does not hold {what}, as PEM"
+        raise ConfigError(f"{where}: {path} {said}") from None
 
 
 def warn(dimse: Dimse) -> None:

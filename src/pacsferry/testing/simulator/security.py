@@ -42,8 +42,12 @@ class Security:
 
     @cached_property
     def client(self) -> ssl.SSLContext:
-        """For whom it connects to: the certificate must be of ``ca``; addresses here are loopback's."""
-        return self._context(ssl.PROTOCOL_TLS_CLIENT)
+        """For whom it connects to: the certificate must be of ``ca``, or ours where there is none."""
+        context = self._context(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self.ca is None:
+            context.load_verify_locations(self.cert)
+        return context
 
     def _context(self, protocol: int) -> ssl.SSLContext:
         context = ssl.SSLContext(protocol)
