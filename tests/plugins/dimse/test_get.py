@@ -347,6 +347,42 @@ def test_an_archive_that_aborts_in_the_middle_is_retryable(opened: Any) -> None:
     assert set(sink.data) == {study.uids[0]}
 
 
+@pytest.mark.parametrize("poison", [3])
+def test_an_instance_over_which_the_archive_aborts_keeps_no_other_away(opened: Any, poison: int) -> None:
+    study, sink = make_study(("MR_small.dcm",) * 7), CollectingSink()
+
+    def handle(event: Any) -> Iterator[Any]:
+        named = str(event.identifier["SOPInstanceUID"].value)  # one, or many in brackets
+        chosen = [one for one in study.instances if str(one.SOPInstanceUID) in named]
+        yield len(chosen)
+        for one in chosen:
+            if one is study.instances[poison]:
+                event.assoc.abort()
+                return
+            yield 0xFF00, one
+
+    wanted = Wanted(study=study.uid, series=study.series, instances=study.uids, sop_classes=study.classes, expected=7)
+    with scp([(evt.EVT_C_GET, handle)]) as port, pytest.raises(TransferError) as caught:
+        opened(port).fetch(wanted, sink)
+    assert caught.value.code == "aborted"
+    assert set(sink.data) == set(study.uids) - {study.uids[poison]}
+
+
+def test_an_archive_that_always_aborts_is_not_asked_for_each_instance(opened: Any) -> None:
+    asked: list[int] = []
+
+    def handle(event: Any) -> Iterator[Any]:
+        asked.append(1)
+        yield 1
+        event.assoc.abort()
+
+    names = tuple(f"1.2.3.{n}" for n in range(600))
+    wanted = Wanted(study="1.2", series="1.3", instances=names, sop_classes=frozenset({CT}), expected=600)
+    with scp([(evt.EVT_C_GET, handle)]) as port, pytest.raises(TransferError):
+        opened(port).fetch(wanted, CollectingSink())
+    assert len(asked) == 10
+
+
 def test_a_slow_archive_that_keeps_sending_is_not_ended(opened: Any) -> None:
     study, sink = make_study(("MR_small.dcm",)), CollectingSink()
     study.instances[0].Rows = study.instances[0].Columns = 512

@@ -19,12 +19,11 @@ from .commands import StoreRequest
 from .contexts import Answer, Negotiation, Proposal, classes_for
 from .identifiers import identifier, retrieve_keys
 from .outcome import Outcome, run, without_response
+from .parts import UIDS_PER_REQUEST, each
 from .settings import GetSettings
 from .statuses import trouble
 from .storing import Intake
 
-#: UIDs in one request; longer lists exceed what some archives read (PS3.4 C.4.3.1.3.2 sets no limit).
-UIDS_PER_REQUEST = 200
 #: Associations that bring nothing new, after which an archive's failures are taken for final.
 FRUITLESS = 2
 #: Errors that concern what was proposed: another proposal may be accepted.
@@ -47,12 +46,10 @@ class CGet:
 
     def fetch(self, wanted: Wanted, sink: Sink) -> Tally:
         """Bring what is wanted. Raises ``TransferError``, and ``StoreError`` when the sink has no space."""
-        parts = list(_parts(wanted))
-        tallies = [self._fetch(part, sink) for part in parts]
-        return tallies[0] if len(tallies) == 1 else _sum(tallies)
+        return each(wanted, sink, self._fetch)
 
-    def _fetch(self, wanted: Wanted, sink: Sink) -> Tally:
-        intake = Intake(wanted, sink)
+    def _fetch(self, intake: Intake) -> Tally:
+        wanted = intake.wanted
         classes = classes_for(wanted.sop_classes, self._caller.dimse.sop_classes)
         negotiation = Negotiation(classes, wanted.syntaxes, plain=self._plain_only)
         plain = negotiation.uncompressed() if self._plain_first else None
@@ -180,32 +177,3 @@ def _answers(call: Call, proposals: Sequence[Proposal]) -> list[Answer]:
         Answer(proposal=proposal, accepted=accepted.get(number), unknown_class=number in unknown)
         for number, proposal in zip(range(3, 257, 2), proposals, strict=False)
     ]
-
-
-def _parts(wanted: Wanted) -> Iterator[Wanted]:
-    """Long lists of instances in several requests."""
-    if len(wanted.instances) <= UIDS_PER_REQUEST:
-        yield wanted
-        return
-    for start in range(0, len(wanted.instances), UIDS_PER_REQUEST):
-        part = wanted.instances[start : start + UIDS_PER_REQUEST]
-        yield Wanted(
-            study=wanted.study,
-            series=wanted.series,
-            instances=part,
-            sop_classes=wanted.sop_classes,
-            expected=len(part),
-        )
-
-
-def _sum(tallies: Sequence[Tally]) -> Tally:
-    def total(name: str) -> int | None:
-        values = [getattr(tally, name) for tally in tallies]
-        return None if None in values else sum(values)
-
-    return Tally(
-        completed=total("completed"),
-        failed=total("failed"),
-        warned=total("warned"),
-        code=next((tally.code for tally in tallies if tally.code), ""),
-    )
