@@ -52,7 +52,7 @@ class Security:
     def _context(self, protocol: int) -> ssl.SSLContext:
         context = ssl.SSLContext(protocol)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.cert, self.key)
+        context.load_cert_chain(self.cert, self.key, lambda: "")  # else a locked key would be asked for on the terminal
         if self.ca is not None:
             context.load_verify_locations(self.ca)
         return context
