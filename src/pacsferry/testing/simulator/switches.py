@@ -83,6 +83,7 @@ SWITCHES: Final[Mapping[str, Callable[[Any], Iterator[str]]]] = {
     "result_limit": _number("find-cap:limit={}"),
     "universal_star": _when(True, "find-needs-values"),
     "wildcards_in_dates": _when(False, "find-no-star:dates=yes"),
+    "uncompressed_only": _when(True, "prefers-compressed"),
     "image_level_retrieve": _when(False, "identifier-mismatch:level=IMAGE"),
     "one_move_at_a_time": _when(True, "one-at-a-time"),
     "settle": _seconds("overwhelmed:within={}"),
