@@ -5,7 +5,8 @@ from datetime import date
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level
 from pacsferry.core.ports import Standing
-from pacsferry.core.probing import LIMIT, SMALL, Inquiry, Reply
+from pacsferry.core.probing import Inquiry, Reply
+from pacsferry.core.probing_words import LIMIT, SMALL
 
 TODAY = date(2026, 5, 20)
 USUAL = {

@@ -15,6 +15,18 @@ from .reasons import reason
 HEAVY: Final = 64 * 1024 * 1024
 #: Something came, and less than was expected.
 PARTLY: Final = "partly"
+#: What says clearly that a level is not served; silence may have other causes.
+_REFUSALS: Final = frozenset(
+    {
+        "identifier-mismatch",
+        "unable-to-process",
+        "not-supported",
+        "cannot-perform",
+        "http-404",
+        "http-406",
+        "http-error",
+    }
+)
 #: After these nothing else needs to be tried.
 _HOPELESS: Final = frozenset({"interrupted", "unreachable", "stalled", "refused-association", "destination-unknown"})
 
@@ -57,6 +69,13 @@ def tried(
             return
 
 
+def refused(outcomes: Mapping[Level, str]) -> frozenset[Level]:
+    """The levels that are clearly not served, where another one is."""
+    if not any(why in {"", PARTLY} for why in outcomes.values()):
+        return frozenset()
+    return frozenset(level for level, why in outcomes.items() if why in _REFUSALS)
+
+
 def _lacking(came: int, expected: int, tally: Tally) -> str:
     if came >= expected:
         return ""
@@ -74,8 +93,8 @@ def verdict(at: str, service: str, outcomes: Mapping[Level, str], advice: Mappin
     served = [level for level, why in outcomes.items() if why in {"", PARTLY}]
     failed = {level: why for level, why in outcomes.items() if level not in served}
     behaviour: dict[str, object] = {}
-    if served and failed:
-        levels = [level for level in (Level.STUDY, Level.SERIES, Level.IMAGE) if level not in failed]
+    if clearly := refused(outcomes):
+        levels = [level for level in (Level.STUDY, Level.SERIES, Level.IMAGE) if level not in clearly]
         behaviour[f"{at}.levels"] = [str(level) for level in levels]
     if not served:
         why = next(iter(failed.values()))

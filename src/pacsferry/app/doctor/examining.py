@@ -177,8 +177,10 @@ class _Examination:
             if not self.limits.retrieve:
                 return
             for service in ("dicomweb", "dimse"):
-                for name in TRANSPORTS[service] if service in there else ():
-                    self._retrieve(name, service)
+                if service in there and (service in self.heard or (service == "dicomweb" and self.round.samples)):
+                    for name in TRANSPORTS[service]:
+                        self._retrieve(name, service)
+            self.reachable = self.reachable or any(self.round.serving.values())
 
     def _association(self) -> Any:
         """One association of the archive's budget, for all that is asked: one thing at a time."""
@@ -206,15 +208,21 @@ class _Examination:
         before = len(self.round.findings)
         self._ask(name, kind, service)
         found = self.round.findings[before:]
-        if any(one.status in {Standing.OK, Standing.WARNING} for one in found):
+        if any(
+            one.status in {Standing.OK, Standing.WARNING} or f"{service}.services" in one.behaviour for one in found
+        ):
             self.heard.add(service)
             self.unreliable |= {service} if any(one.serves is False for one in found) else set()
-        elif service == "dimse" and self.archive.dimse is not None and not self.archive.dimse.tls.required:
-            self._secretly(self.archive.dimse.host, self.archive.dimse.port)
+        elif service == "dimse" and not any("TLS" in one.text for one in found):
+            self._secretly()
 
-    def _secretly(self, host: str, port: int) -> None:
+    def _secretly(self) -> None:
         """Whether a service that does not answer our association speaks TLS."""
-        if self.round.over or not speaks_tls(host, port, self.archive.timeouts.connect):
+        dimse = self.archive.dimse
+        if dimse is None or dimse.tls.required or self.round.over:
+            return
+        host, port = dimse.host, dimse.port
+        if not speaks_tls(host, port, self.archive.timeouts.connect):
             return
         self.round.add(
             Finding(

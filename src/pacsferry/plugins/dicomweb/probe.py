@@ -36,6 +36,11 @@ ADVICE: Mapping[str, str] = {
     "http-404": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root, without /studies",
     "not-supported": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root of DICOMweb",
     "bad-answer": "a web page, or something else, answers there: archive.dicomweb.url must be the root of DICOMweb",
+    "http-406": "something else than DICOMweb answers there: archive.dicomweb.url must be its root",
+    "http-429": "the archive asks to slow down: try again later, with a smaller [budget]",
+    "http-503": "the archive is overloaded or down: try again later, or ask its administrator",
+    "http-error": "look into the log of the archive's web server",
+    "aborted": "look into the log of the archive's web server; it may want https",
     "stalled": "something accepts connections there and does not answer: check the port, or restart the service",
 }
 #: A warning that answers were cut off; other warnings share its number (299).

@@ -71,6 +71,10 @@ def _forms(session: WebSession, image: Wanted) -> Iterator[Finding]:
         text, advice = f"WADO-RS: {err}", _ADVICE.get(err.code, err.hint or "")
         yield Finding(probe=f"{_AT}.forms", status=Standing.WARNING, text=text, advice=advice)
         return
+    if not any((star, explicit, bare)):
+        text = "an instance that QIDO-RS or C-FIND names is given in no form"
+        yield Finding(probe=f"{_AT}.forms", status=Standing.WARNING, text=text, advice=_ADVICE["http-404"])
+        return
     yield Finding(
         probe=f"{_AT}.star",
         status=Standing.OK if star else Standing.WARNING,

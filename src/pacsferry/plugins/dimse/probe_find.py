@@ -11,24 +11,17 @@ from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level
 from pacsferry.core.ports import Finding, Standing
-from pacsferry.core.probing import EVER, Inquiry, Reply
+from pacsferry.core.probing import Inquiry, Reply
+from pacsferry.core.probing_words import EVER
 
 from .association import MODELS, VERIFICATION, Call, Caller
 from .identifiers import PATIENT_KEYS, RETURN_KEYS
+from .probe_advice import NOTHING_OFFERED, advice_on
 from .probe_charset import charset_finding
 from .probe_talk import Talk, Told
 from .statuses import SUCCESS
 
 _SERVICES = (("find", "c-find"), ("get", "c-get"), ("move", "c-move"))
-#: What to do about an association that does not come to be, by reason code.
-ADVICE: Mapping[str, str] = {
-    "refused-association": "have our AE title, with this machine's address, registered in the archive; "
-    "check both AE titles letter by letter, capitals count",
-    "aborted": "what listens there may not be DICOM, may want TLS, or may drop peers whose address it does not know",
-    "bad-answer": "what listens there is no DICOM service: check the port",
-    "stalled": "something accepts connections there and does not answer: check the port, or restart the service",
-    "no-context": "the archive offers no query and retrieve services to us: ask its administrator to allow them",
-}
 
 
 class FindProbe:
@@ -118,7 +111,8 @@ def _no_association(err: TransferError) -> Finding:
         probe="dimse.association",
         status=Standing.FAILED,
         text=str(err),
-        advice=ADVICE.get(err.code, err.hint or ""),
+        advice=advice_on(err),
+        behaviour={"dimse.services": []} if err.code == "no-context" else {},
     )
 
 
@@ -161,7 +155,7 @@ def _models(call: Call, models: Sequence[str]) -> Finding:
             probe="dimse.models",
             status=Standing.FAILED,
             text=text,
-            advice=advice if models else ADVICE["no-context"],
+            advice=advice if models else NOTHING_OFFERED,
             behaviour={"dimse.find.models": list(models)},
         )
     return Finding(

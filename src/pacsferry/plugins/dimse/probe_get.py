@@ -10,11 +10,12 @@ from pynetdicom import StoragePresentationContexts, build_context, build_role
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level, Wanted
 from pacsferry.core.ports import Finding, Standing
-from pacsferry.core.probing_sink import tried, verdict
+from pacsferry.core.probing_sink import refused, tried, verdict
 
 from .association import Call, Caller, contexts
 from .contexts import COMPRESSED, SLOTS, UNCOMPRESSED
 from .get import CGet
+from .probe_advice import advice_on
 from .statuses import trouble
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -30,7 +31,6 @@ _ADVICE: Mapping[str, str] = {
     "no-context": "the archive gives nothing over C-GET to us: use another transport, or have C-GET allowed",
     "not-authorised": "ask the archive's administrator to allow C-GET for our AE title",
     "cannot-perform": "the archive accepted C-GET and could not send: it may want roles or classes it did not accept",
-    "refused-association": "have our AE title, with this machine's address, registered in the archive",
 }
 
 
@@ -39,7 +39,7 @@ def probe(transport: CGet, caller: Caller, model: str, samples: Sequence[Wanted]
     try:
         accepted, roles = _offered(caller, model, [(one, UNCOMPRESSED) for one in _CLASSES])
     except TransferError as err:
-        text, advice = str(err), _ADVICE.get(err.code, err.hint or "")
+        text, advice = str(err), _ADVICE.get(err.code) or advice_on(err)
         yield Finding(probe="dimse.get", status=Standing.FAILED, text=text, advice=advice, serves=False)
         return
     yield _roles(accepted, roles)
@@ -110,7 +110,5 @@ def retrieved(transport: CGet, samples: Sequence[Wanted]) -> Iterator[Finding]:
         yield Finding(probe="dimse.get.retrieve", status=Standing.UNKNOWN, text=text)
         return
     outcomes = {level: why for level, why, _ in tried(transport.fetch, samples)}
-    image = outcomes.get(Level.IMAGE, "")
-    others = [why for level, why in outcomes.items() if level is not Level.IMAGE]
-    quirks = {"image_level_retrieve": False} if image and "" in others else {}
+    quirks = {"image_level_retrieve": False} if Level.IMAGE in refused(outcomes) else {}
     yield verdict("dimse.get", "C-GET", outcomes, _ADVICE, quirks=quirks)

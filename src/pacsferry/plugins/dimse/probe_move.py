@@ -17,13 +17,14 @@ from pacsferry.core.archive import Archive
 from pacsferry.core.errors import BusyError, ConfigError, FerryError, TransferError
 from pacsferry.core.model import Level, Tally, Wanted
 from pacsferry.core.ports import Finding, Sink, Standing
-from pacsferry.core.probing_sink import tried, verdict
+from pacsferry.core.probing_sink import refused, tried, verdict
 
 from .admission import ANYBODY, Tenant, tenant_of
 from .association import IMPLICIT, Call, contexts
 from .identifiers import identifier, retrieve_keys
 from .move import CMove
 from .outcome import Outcome, run
+from .probe_advice import advice_on
 from .receiver import Lease, Receiver
 from .settings import MoveSettings
 
@@ -145,7 +146,7 @@ def probe(archive: Archive, samples: Sequence[Wanted], trial: Trial) -> Iterator
     if "" not in outcomes.values() and first is not None:
         yield first
         return
-    quirks = {"image_level_retrieve": False} if outcomes.get(Level.IMAGE) else {}
+    quirks = {"image_level_retrieve": False} if Level.IMAGE in refused(outcomes) else {}
     yield verdict(_AT, "C-MOVE", outcomes, {}, quirks=quirks)
 
 
@@ -249,7 +250,7 @@ def diagnosis(archive: Archive, trial: Trial, why: str, err: TransferError | Non
         words = _LIKE_NOBODY
     if words is None:
         text = f"C-MOVE brought nothing: {err}" if err else "C-MOVE brought nothing"
-        advice = (err.hint if err else "") or "look into the archive's log"
+        advice = advice_on(err) if err else "look into the archive's log"
         return Finding(probe=f"{_AT}.retrieve", status=Standing.FAILED, text=text, advice=advice, serves=False)
     said = {
         "title": title,
@@ -272,7 +273,10 @@ def diagnosis(archive: Archive, trial: Trial, why: str, err: TransferError | Non
 
 #: Reason codes that say nothing of the way back: the request itself failed.
 _OF_THE_REQUEST = frozenset(
-    {"unreachable", "refused-association", "not-supported", "no-context", "not-authorised", "interrupted"}
+    {
+        *("unreachable", "refused-association", "user-identity", "tls", "not-supported", "no-context"),
+        *("not-authorised", "identifier-mismatch", "not-found", "interrupted"),
+    }
 )
 
 
