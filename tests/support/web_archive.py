@@ -10,48 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote_plus
 
-import trustme
-
+from support.certificates import Authority, server_context
 from support.scripted_http import Request, Server, answer
 
 SECRET = "s3cr3t/+ %&=ü"
 CLIENT = "the client"
 
 
-@dataclass(frozen=True)
-class Certificates:
+class Certificates(Authority):
     """One authority, what it says of the server and of a client, and files of them in ``folder``."""
-
-    folder: Path
-    authority: trustme.CA = field(default_factory=trustme.CA)
-
-    @property
-    def ca(self) -> Path:
-        path = self.folder / "ca.pem"
-        self.authority.cert_pem.write_to_path(path)
-        return path
 
     def client(self, name: str = "pacsferry.example", *, password: str = "") -> tuple[Path, Path]:
         """Certificate and private key of a client."""
-        from cryptography.hazmat.primitives import serialization as s
+        pair = self.issue("client", name, password=password.encode() or None)
+        return pair.cert, pair.key
 
-        issued = self.authority.issue_cert(name)
-        cert, key = self.folder / "client.pem", self.folder / "client.key"
-        cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-        private = s.load_pem_private_key(issued.private_key_pem.bytes(), None)
-        how = s.BestAvailableEncryption(password.encode()) if password else s.NoEncryption()
-        key.touch(0o600)
-        key.write_bytes(private.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, how))
-        return cert, key
-
-    def server(self, *names: str, clients: bool = False) -> ssl.SSLContext:
+    def server(self, *names: str, clients: bool = False, **more: object) -> ssl.SSLContext:
         """A server's context; with ``clients`` it wants a certificate of this authority from everybody."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert(*(names or ("127.0.0.1",))).configure_cert(context)
-        if clients:
-            context.verify_mode = ssl.CERT_REQUIRED
-            self.authority.configure_trust(context)
-        return context
+        return server_context(self.issue("server", *names, **more), self.ca if clients else None)
 
 
 def guarded(right: str | Callable[[], str], script) -> Callable[[Request], object]:

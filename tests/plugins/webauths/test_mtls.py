@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import trustme
 
 from pacsferry.core.errors import ConfigError, TransferError
+from support.certificates import server_context
 from support.web_archive import SECRET, Certificates
 
 from .conftest import one_study
@@ -117,17 +117,9 @@ def test_and_so_is_its_name(serve, ask, certificates):
     assert server.requests == []
 
 
-def test_and_that_it_is_still_valid(serve, ask, certificates, monkeypatch):
-    from datetime import UTC, datetime
-
-    class Expired(trustme.CA):
-        def issue_cert(self, *names, **more):
-            return super().issue_cert(*names, not_after=datetime(2020, 1, 1, tzinfo=UTC), **more)
-
-    monkeypatch.setattr(trustme, "CA", Expired)
-    old = Certificates(certificates.folder, authority=Expired())
-    server = serve(one_study, tls=old.server())
-    assert "expired" in str(refused(ask, server.url, {}, ca=str(old.ca)))
+def test_and_that_it_is_still_valid(serve, ask, certificates):
+    server = serve(one_study, tls=server_context(certificates.expired("server")))
+    assert "expired" in str(refused(ask, server.url, {}, ca=str(certificates.ca)))
 
 
 def test_an_authority_of_the_profile_replaces_all_others(serve, ask, certificates, tmp_path, monkeypatch):
