@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
 
-PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools
+PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools strace
 
 .PHONY: demo test check bench bench-load bench-deidentify peers format pages clean
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pacsferry import __version__
+from pacsferry.core import drafts
 from pacsferry.core.errors import ConfigError, StoreError
 from pacsferry.core.ledger import Ledger
 from pacsferry.core.model import Row, Status, Summary
@@ -123,9 +124,10 @@ def _write(work: Opened, summary: Summary) -> Written:
 def put(root: Path, relative: str, content: bytes, *, mode: int) -> None:
     """A new file takes the old one's place in one step. Raises ``StoreError``."""
     target = within(root, PurePosixPath(relative))
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    fresh = drafts.draft(target)
     try:
         make_folders(root, target.parent, mode=0o750 if mode & 0o077 else 0o700)
+        drafts.sweep(target.parent)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
             os.fchmod(fd, mode)

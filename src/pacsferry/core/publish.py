@@ -272,7 +272,7 @@ def make_folders(root: Path, folder: Path, *, mode: int = 0o750) -> set[Path]:
             break
         folder = folder.parent
     for new in reversed(missing):
-        new.mkdir(mode=mode, exist_ok=True)
+        new.mkdir(mode=mode, exist_ok=True, parents=new == root)
         touched.add(new.parent)
     return touched
 
