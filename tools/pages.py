@@ -30,6 +30,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": pages_documents.errors,
     "faults.md": pages_plugins.faults,
     "hooks.md": pages_plugins.hooks,
+    "http.md": pages_documents.http,
     "json.md": pages_documents.documents,
     "ports.md": pages_plugins.ports,
     "profile.md": pages_documents.profile,

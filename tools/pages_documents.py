@@ -45,6 +45,16 @@ Why something is held, excluded or missing. They stand in the ledger, in JSON (`
 
 """
 
+HTTP = """# HTTP statuses
+
+What the finder `qido-rs` and the transport `wado-rs` make of an archive's answer: what they try next, and the
+[reason code](reasons.md) that stands in reports where nothing helps. *The same request again* is with growing pauses and
+jitter, never before `Retry-After`, `max_tries` times at most; a `Retry-After` beyond `max_wait` ends it. 202, and 503 or
+504 of a study that the archive calls NEARLINE, are waited out for as long as `archive.timeouts.nearline`. A 401 fetches
+a new token once, where [a token](../how-to/dicomweb-auth.md) is what we show.
+
+"""
+
 PROFILE = """# Keys of a site profile
 
 Everything a site profile may say; how profiles are found, extended and overridden is in [profiles](../profiles.md).
@@ -97,6 +107,20 @@ def reasons() -> str:
         ]
         text += f"\n## {heading}\n\n" + table(("code", "means", "what to do", "again"), rows)
     return text
+
+
+def http() -> str:
+    """Every status of the table, with what is tried next."""
+    from pacsferry.plugins.dicomweb.statuses import STATUS
+
+    rows = [
+        (str(status), meant.then.value, f"`{meant.code}`", "yes" if meant.retryable else "no")
+        for status, meant in STATUS.items()
+    ]
+    words = (
+        "\nAnything else below 200 or from 300 on is `http-error`: another transport; `resume` may help after 5xx.\n"
+    )
+    return HTTP + table(("status", "what is tried next", "reason code", "again another day"), rows) + words
 
 
 # --- the site profile
