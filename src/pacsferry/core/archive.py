@@ -214,7 +214,7 @@ class Receiver(Strict):
         default=32, description="how many connections are taken at once; more are closed unread"
     )
     connections_per_address: Annotated[StrictInt, Field(ge=1, le=512)] = Field(
-        default=16, description="how many of them from one address"
+        default=16, description="how many of them from one address; at least as many as [budget] associations"
     )
     tls: Tls = Field(default=Tls(), description="TLS for who sends to us; we are the server, which needs cert")
 

@@ -143,6 +143,8 @@ class Door(driving.Server):
     def _room(self, address: str, welcome: Sequence[Limits]) -> bool:
         """Make room where that harms nobody who does something."""
         guests = self.guests
+        if sum(not guest.greeted for guest in guests) >= 2 * GREETINGS:
+            return False  # those who were told to leave are still on their way out
         _thin([guest for guest in guests if not guest.greeted and guest.address == address], GREETING_PER_ADDRESS)
         _thin([guest for guest in guests if not guest.greeted], GREETINGS)
         greeted = [guest for guest in guests if guest.greeted]
@@ -179,7 +181,11 @@ class Door(driving.Server):
         if guest is None:
             request.close()
         elif self._secured(guest):
-            super().finish_request(guest.wire, client_address)
+            try:
+                super().finish_request(guest.wire, client_address)
+            except BaseException:
+                guest.wire.close()
+                raise
         else:
             guest.wire.close()
 
