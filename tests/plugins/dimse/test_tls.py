@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -367,3 +368,33 @@ def test_what_our_receiver_lacks_is_found_before_anybody_is_contacted(secure: Si
     with pytest.raises(ConfigError, match=r"archive\.dimse\.receiver\.tls\.cert: cannot read"):
         CMove(site(secure, receiver={"tls": table}), MoveSettings())
     assert secure.log.of("associate") == []
+
+
+@pytest.mark.parametrize("fault", ["silence:nth=2", "reset:nth=2"])
+def test_an_archive_that_goes_silent_or_away_over_tls_is_noticed(
+    secure: Simulator, hospital: Authority, us: Pair, fault: str
+) -> None:
+    secure.faults.add(fault)
+    archive = site(secure, tls=required(hospital.ca, us))
+    timeouts = archive.timeouts.model_copy(update={"stall": 1.0})
+    transport = CGet(archive.model_copy(update={"timeouts": timeouts}), GetSettings())
+    sink, begun = CollectingSink(), time.monotonic()
+    with pytest.raises(TransferError) as caught:
+        transport.fetch(whole(secure), sink)
+    transport.close()
+    assert caught.value.code == ("stalled" if fault.startswith("silence") else "aborted")
+    assert time.monotonic() - begun < 5
+    assert len(sink.data) == 1
+
+
+def test_a_slow_archive_over_tls_is_waited_for(hospital: Authority, pacs: Pair, us: Pair) -> None:
+    security = Security(cert=pacs.cert, key=pacs.key, ca=hospital.ca)
+    with Simulator(ct_study(slices=3, rows=128, columns=128), security=security, faults=["slow:rate=50000"]) as sim:
+        archive = site(sim, tls=required(hospital.ca, us))
+        timeouts = archive.timeouts.model_copy(update={"stall": 1.5})
+        transport = CGet(archive.model_copy(update={"timeouts": timeouts}), GetSettings())
+        sink, begun = CollectingSink(), time.monotonic()
+        transport.fetch(whole(sim), sink)
+        transport.close()
+    assert len(sink.data) == 3
+    assert time.monotonic() - begun > 1.5  # longer than the stall time in all
