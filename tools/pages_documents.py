@@ -48,10 +48,12 @@ Why something is held, excluded or missing. They stand in the ledger, in JSON (`
 HTTP = """# HTTP statuses
 
 What the finder `qido-rs` and the transport `wado-rs` make of an archive's answer: what they try next, and the
-[reason code](reasons.md) that stands in reports where nothing helps. *The same request again* is with growing pauses and
-jitter, never before `Retry-After`, `max_tries` times at most; a `Retry-After` beyond `max_wait` ends it. 202, and 503 or
-504 of a study that the archive calls NEARLINE, are waited out for as long as `archive.timeouts.nearline`. A 401 fetches
-a new token once, where [a token](../how-to/dicomweb-auth.md) is what we show.
+[reason code](reasons.md) that stands in reports where nothing helps.
+
+*The same request again* is with growing pauses and jitter, never before `Retry-After`, `max_tries` times at most; a
+`Retry-After` beyond `max_wait` ends it. 202, and 503 or 504 of a study that the archive calls NEARLINE, are waited out
+as long as `archive.timeouts.nearline` allows. A 401 fetches a new token once, where [a token](../how-to/dicomweb-auth.md)
+is what we show.
 
 """
 
