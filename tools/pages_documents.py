@@ -52,8 +52,8 @@ What the finder `qido-rs` and the transport `wado-rs` make of an archive's answe
 
 *The same request again* is with growing pauses and jitter, never before `Retry-After`, `max_tries` times at most; a
 `Retry-After` beyond `max_wait` ends it. 202, and 503 or 504 of a study that the archive calls NEARLINE, are waited out
-as long as `archive.timeouts.nearline` allows. A 401 fetches a new token once, where [a token](../how-to/dicomweb-auth.md)
-is what we show.
+as long as `archive.timeouts.nearline` allows. A 401 fetches a new token once, where a token is
+[how we prove who we are](../how-to/dicomweb-auth.md).
 
 """
 

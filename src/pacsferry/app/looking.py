@@ -77,6 +77,9 @@ def _whole(resolved: Any) -> Iterator[CheckLine]:
         finder.close()
         for _, transport in wiring.transports():
             transport.close()
+        if (web := wiring.archive.dicomweb) is not None and web.credentials_over_http:
+            where = "archive.dicomweb.credentials_over_http"
+            yield CheckLine(where=where, ok=True, text="WARNING: over http anybody on the way can read who we are")
         if (patients := resolved.profile.exclude.patients) is not None:
             listed = lines(patients, resolved.base, "exclude.patients")
             yield CheckLine(where="exclude.patients", ok=True, text=f"{len(listed)} patients are never retrieved")
