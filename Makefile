@@ -6,7 +6,7 @@ PYTEST = $(BIN)/python -m pytest
 
 PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools strace
 
-.PHONY: demo test check bench bench-load bench-deidentify peers format pages clean
+.PHONY: demo test check bench bench-load bench-deidentify soak peers format pages clean
 
 # The main job on the embedded archive; the result is in ./demo.
 demo: $(VENV)/.installed
@@ -42,6 +42,11 @@ bench-load: $(VENV)/.installed-dev
 bench-deidentify: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tools/bench_deidentify.py $(DEIDENTIFY_ARGS)
+
+# Commands killed by chance in bad weather, minutes of it, and every crash point; needs `make peers`.
+soak: $(VENV)/.installed-dev
+	$(BIN)/python tools/soak.py $(ARGS)
+	PACSFERRY_SOAK=1 $(PYTEST) tests/chaos
 
 # The real servers and tools that tests and benchmarks talk to (Debian, Ubuntu).
 peers:
