@@ -176,6 +176,7 @@ def storescu(port: int, study: Study, folder: Path, *options: str) -> int:
         (["+tla", "+cf", "ca.pem"], False, "it showed no certificate"),
         (["+tls", "strange.key", "strange.pem", "+cf", "ca.pem"], False, "its certificate is not one of"),
         ([], False, "it sent without TLS"),
+        (["+tla", "+cf", "ca.pem", "anybody"], True, ""),
     ],
 )
 def test_storescu_is_let_in_by_its_certificate_only(
@@ -184,7 +185,8 @@ def test_storescu_is_let_in_by_its_certificate_only(
     strange = Authority(tmp_path / "strange").issue("strange")
     where = {"ca.pem": hospital.ca, "us.pem": us.cert, "us.key": us.key, "strange.pem": strange.cert}
     where["strange.key"] = strange.key
-    archive = site(1, "X", hospital, us, free_port())
+    asks = {key: value for key, value in table(hospital, us).items() if key != "ca" or "anybody" not in options}
+    archive = site(1, "X", hospital, us, free_port(), tls=asks)
     assert archive.dimse is not None
     assert archive.dimse.receiver is not None
     own = archive.dimse.receiver
@@ -193,7 +195,9 @@ def test_storescu_is_let_in_by_its_certificate_only(
     receiver.start(tenant)
     try:
         with receiver.lease(tenant, all_of(study), sink, 1):
-            code = storescu(own.port, study, tmp_path / "files", *(str(where.get(one, one)) for one in options))
+            code = storescu(
+                own.port, study, tmp_path / "files", *(str(where.get(one, one)) for one in options if one != "anybody")
+            )
     finally:
         receiver.leave(tenant)
     assert (code == 0) is good
