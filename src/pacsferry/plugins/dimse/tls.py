@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 import socket
 import ssl
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any
 from pacsferry.core.archive import Archive, Dimse, Tls
 from pacsferry.core.errors import ConfigError
 from pacsferry.core.host import is_loopback
-from pacsferry.core.secretrefs import secret
+from pacsferry.core.secretrefs import private_file, secret
 from pacsferry.core.warn import warn_once
 
 #: The first bytes of a TLS record (RFC 8446 5.1): a handshake or an alert, of any version since SSL 3.
@@ -71,7 +68,7 @@ def _own(context: ssl.SSLContext, tls: Tls, base: Path, where: str) -> None:
     """Our certificate and its key."""
     cert = _readable(base, tls.cert or "", f"{where}.cert")
     at = f"{where}.key" if tls.key else f"{where}.cert"
-    key = _readable(base, tls.key or tls.cert or "", at, secret=True)
+    key = private_file(base / Path(tls.key or tls.cert or "").expanduser(), at)
     password = None if tls.key_password is None else secret(tls.key_password, base, f"{where}.key_password")
 
     def asked() -> str:
@@ -84,26 +81,16 @@ def _own(context: ssl.SSLContext, tls: Tls, base: Path, where: str) -> None:
         context.load_cert_chain(cert, key, asked)
 
 
-def _readable(base: Path, name: str, where: str, *, secret: bool = False) -> Path:
-    """The path of a file that we can read, and where it is secret nobody else. Raises ``ConfigError``."""
+def _readable(base: Path, name: str, where: str) -> Path:
+    """The path of a file that we can read. Raises ``ConfigError``."""
     path = base / Path(name).expanduser()
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{where}: {path} is no file")
     try:
-        with open(path, "rb", opener=_unblocked) as stream:
-            mode = os.fstat(stream.fileno()).st_mode
+        path.open("rb").close()
     except OSError as err:
         raise ConfigError(f"{where}: cannot read {path}: {err.strerror}") from None
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"{where}: {path} is no file")
-    if secret and stat.S_IMODE(mode) & 0o077:
-        raise ConfigError(
-            f"{where}: group or others can read {path}; only its owner may", hint=f"chmod 600 {shlex.quote(str(path))}"
-        )
     return path
-
-
-def _unblocked(path: str, flags: int) -> int:
-    """A named pipe must not make us wait before it is refused."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 @contextlib.contextmanager
