@@ -235,10 +235,10 @@ def test_images_that_arrive_after_success_are_counted(opened: Any, async_move: A
 
     with async_move(then=late) as archive_port:
         start = time.monotonic()
-        opened(archive_port, receiver_port=port).fetch(all_of(study), sink)
+        opened(archive_port, receiver_port=port, timeouts={"quiet": "8s"}).fetch(all_of(study), sink)
         took = time.monotonic() - start
     assert set(sink.data) == set(study.uids)
-    assert 1.5 < took < 2.8  # it ended with the last image, not with the quiet period
+    assert 1.5 < took < 8  # it ended with the last image, not with the quiet period
 
 
 def test_without_an_expected_number_the_quiet_period_ends_it(opened: Any, async_move: Any) -> None:
@@ -333,13 +333,13 @@ def test_a_silent_archive_is_given_up_when_no_image_comes_either(opened: Any, as
     study, sink, port = make_study(), CollectingSink(), free_port()
     with async_move(None, trickle(port, study.instances[:2])) as archive_port:
         start = time.monotonic()
-        transport = opened(archive_port, receiver_port=port, timeouts={"stall": "1s"})
+        transport = opened(archive_port, receiver_port=port, timeouts={"stall": "3s"})
         with pytest.raises(TransferError) as caught:
             transport.fetch(all_of(study), sink)
         took = time.monotonic() - start
     assert caught.value.code == "stalled"
     assert set(sink.data) == set(study.uids[:2])
-    assert 2.2 < took < 5
+    assert 4 < took < 12
 
 
 def test_a_final_response_that_never_comes_does_not_matter_once_all_images_came(opened: Any, async_move: Any) -> None:
