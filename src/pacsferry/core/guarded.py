@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import ConfigError, FerryError, TransferError
 from .model import Match, Ping, Query
-from .ports import Authenticator, Finder
+from .ports import Authenticator, Finder, Proof
 
 if TYPE_CHECKING:
     import ssl
@@ -78,7 +78,7 @@ class GuardedAuthenticator:
     def __init__(self, name: str, build: Callable[[], Authenticator]) -> None:
         self._name = name
         self._inner = self._safely(build)
-        self.proof = self._inner.proof
+        self.proof = self._safely(lambda: Proof(self._inner.proof))
 
     def headers(self, method: str, url: str) -> Mapping[str, str]:
         """See ``ports.Authenticator``."""

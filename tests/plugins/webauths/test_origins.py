@@ -268,3 +268,11 @@ def test_what_a_plugin_gives_is_checked(serve, made, tmp_path):
         assert isinstance(caught.value, ConfigError) is (code is None)
         assert "SECRET" not in str(caught.value)
     assert server.requests == []
+
+
+def test_a_plugin_that_does_not_say_where_its_proof_goes_is_none():
+    from pacsferry.core.guarded import GuardedAuthenticator
+
+    with pytest.raises(TransferError) as caught:
+        GuardedAuthenticator("bad", object)
+    assert (caught.value.code, caught.value.retryable) == ("web-auth-failed", False)
