@@ -153,6 +153,7 @@ def test_from_the_fifth_sign_on_one_tries_for_all(path, clock):
     trip(one, clock)
     assert one.tripped()
     assert waited(one, clock)[0] == 16
+    assert waited(one, clock)[0] == 0, "who tries does not wait for itself"
     with pytest.raises(TransferError, match="longer than .budget. patience"):
         other.wait(lambda _: None)
     one.heard("", began=clock.now)

@@ -1,4 +1,4 @@
-"""Signs that an archive is in distress, and what everybody on the host does about them: pause, then try with one request.
+"""Signs that an archive is in distress, and what everybody on the host does about them: pause, then let one try.
 
 The first sign is a short pause, each further one a longer one; from the fifth on only one request of the host may try
 (a circuit breaker, half open). It judges requests, never instances, and fetches nothing.
@@ -83,6 +83,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._said = 0.0
+        self._trier = 0
         self.told = Told()
 
     # --- before a request
@@ -113,9 +114,10 @@ class Breaker:
             left = min(number(kept, "until") - now, _CAP)
             tripped = number(kept, "signs") >= TRIP
             if left <= 0 and tripped:
-                left = _LOOK if _tried(kept, now) else 0.0
+                left = _LOOK if _tried(kept, now) and not self._mine(kept) else 0.0
                 if left <= 0:
                     kept["trial_pid"], kept["trial_until"] = os.getpid(), now + _TRIAL
+                    self._trier = threading.get_ident()
             if tripped:
                 self._lose_patience(now, left)
             return left
@@ -170,7 +172,7 @@ class Breaker:
         if not self._state.look().get("signs"):
             return
         with self._state.changing() as kept:
-            mine = _mine(kept)
+            mine = self._mine(kept)
             if mine or began >= number(kept, "at"):
                 tripped = number(kept, "signs") >= TRIP
                 kept["signs"] = 0 if tripped else number(kept, "signs") // 2
@@ -183,15 +185,19 @@ class Breaker:
 
     def release(self) -> None:
         """The request that tried for all found out nothing."""
-        if self._state.look().get("trial_pid") == os.getpid():
+        if self._mine(self._state.look()):
             with self._state.changing() as kept:
                 _end_trial(kept)
+
+    def _mine(self, kept: dict[str, Any]) -> bool:
+        """Whether this thread is the one that tries."""
+        return int(number(kept, "trial_pid")) == os.getpid() and self._trier == threading.get_ident()
 
     def _sign(self, code: str, began: float, retry_after: float | None) -> None:
         with self._state.changing() as kept:
             now = self._state.clock()
             _forget(kept, now)
-            mine = _mine(kept)
+            mine = self._mine(kept)
             # Several requests that fail at the same time are one sign.
             fresh = mine or began >= number(kept, "at") or not number(kept, "signs")
             signs = number(kept, "signs") + (SIGNS[code] if fresh else 0)
@@ -230,10 +236,6 @@ def _tried(kept: dict[str, Any], now: float) -> bool:
     """Whether somebody tries now; a process that is gone tries no more."""
     until, pid = number(kept, "trial_until"), int(number(kept, "trial_pid"))
     return pid > 0 and now < until <= now + _TRIAL + 1 and processes.started(pid) is not None
-
-
-def _mine(kept: dict[str, Any]) -> bool:
-    return int(number(kept, "trial_pid")) == os.getpid()
 
 
 def _end_trial(kept: dict[str, Any]) -> None:

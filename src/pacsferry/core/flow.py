@@ -218,8 +218,9 @@ class Run:
         count = found.match.number("NumberOfStudyRelatedInstances")
         if count is not None:
             return count
+        ask = partial(self._means.surveyor.order, found, case_id="")
         try:
-            return self._means.surveyor.order(found, case_id="").plan.expected or 0
+            return asking(self._means.budget, ask, told=self._waiting, wait=self._means.wait).plan.expected or 0
         except TransferError:
             return 0  # its own turn will say what is wrong
 

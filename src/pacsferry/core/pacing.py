@@ -54,17 +54,23 @@ def ended_by_hours() -> TransferError:
 
 
 def asking(budget: Pacing, ask: Callable[[], T], *, told: Says, wait: bool) -> T:
-    """A query, when the archive may be asked. Raises what ``ask`` raises, and ``TransferError`` for waiting in vain."""
-    began = budget.clock()
-    try:
-        with budget.querying(told=told, wait=wait):
-            began = budget.clock()
-            return ask()
-    except TransferError as err:
-        budget.heard(err.code, began=began, retry_after=err.retry_after)
-        raise
-    except InterruptedRun:
-        raise TransferError("stopped while waiting for a turn", code="interrupted") from None
+    """A query, when the archive may be asked; once more where it had no association free.
+
+    Raises what ``ask`` raises, and ``TransferError`` for waiting in vain.
+    """
+    once_more = OnceMore(budget)
+    while True:
+        began = budget.clock()
+        try:
+            with budget.querying(told=told, wait=wait):
+                began = budget.clock()
+                return ask()
+        except TransferError as err:
+            budget.heard(err.code, began=began, retry_after=err.retry_after)
+            if not (err.retryable and once_more.worth("", err.code)):
+                raise
+        except InterruptedRun:
+            raise TransferError("stopped while waiting for a turn", code="interrupted") from None
 
 
 @contextmanager

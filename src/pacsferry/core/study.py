@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,9 +16,10 @@ from . import verdict
 from .arrivals import ArrivalStore
 from .clearing import Patient
 from .distress import NOTHING
-from .errors import FerryError, InterruptedRun, StoreError, TransferError
+from .errors import BusyError, FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
+from .leasing import renewed
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
 from .model import Keys, Level, Outcome, Status, Tally, Wanted
@@ -124,7 +124,7 @@ class StudyRun:
             return self._not_surveyed(before, err)
         self._expect(order, again=remembered.get("how") != means.how)
         means.told(Progress(kind="study-started", case_id=self._work.case_id, total=order.plan.expected))
-        with self._renewed():
+        with renewed(self._means.ledger, self._lease, every=LEASE / 3, fail=self._work.fail):
             if self._found.mixed:
                 self._hold_mixed(order)
             elif order.offline:
@@ -289,27 +289,6 @@ class StudyRun:
     def _waiting(self, text: str) -> None:
         self._means.told(Progress(kind="waiting", case_id=self._work.case_id, text=text))
 
-    @contextlib.contextmanager
-    def _renewed(self) -> Iterator[None]:
-        """Renew the lease while nothing comes; whether it is lost is found out when something is recorded."""
-        ended = threading.Event()
-
-        def keep() -> None:
-            while not ended.wait(LEASE / 3):
-                try:
-                    self._means.ledger.renew(self._lease)
-                except FerryError as err:
-                    self._work.fail(err)
-                    return
-
-        thread = threading.Thread(target=keep, name="lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
     # --- the verdict
 
     def _hold_mixed(self, order: Order) -> None:
@@ -363,9 +342,10 @@ class StudyRun:
         """How much the study has grown since it was listed; an archive that does not say is not doubted for that."""
         if not self._used or self._means.stop.is_set():
             return 0
+        means, ask = self._means, partial(self._means.surveyor.grown, self._found, order)
         try:
-            return self._means.surveyor.grown(self._found, order)
-        except TransferError:
+            return asking(means.budget, ask, told=self._waiting, wait=means.wait)
+        except (TransferError, BusyError):
             return 0
 
     def _settle(self, status: Status, reasons: Mapping[str, int], facts: StudyFacts | None) -> Status:
