@@ -15,6 +15,7 @@ import requests
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.host import is_loopback
 from pacsferry.core.ports import Proof
 
 Origin = tuple[str, str, int | None]
@@ -85,14 +86,6 @@ def is_metadata(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None) or address
     return mapped.is_link_local or address in _METADATA
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this one."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def own_origins(root: Root, archive: Archive, proof: Proof) -> frozenset[Origin]:

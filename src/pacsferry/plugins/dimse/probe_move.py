@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import BusyError, ConfigError, FerryError, TransferError
+from pacsferry.core.host import is_loopback
 from pacsferry.core.model import Level, Tally, Wanted
 from pacsferry.core.ports import Finding, Sink, Standing
 from pacsferry.core.probing_sink import refused, tried, verdict
@@ -167,20 +168,13 @@ def _local(archive: Archive) -> Iterator[Finding]:
     """A receiver that only this machine can reach."""
     assert archive.dimse is not None  # noqa: S101
     _, address = _own(archive)
-    if _loopback(address.rpartition(":")[0]) and not _loopback(archive.dimse.host):
+    if is_loopback(address.rpartition(":")[0]) and not is_loopback(archive.dimse.host):
         yield Finding(
             probe=f"{_AT}.receiver",
             status=Standing.FAILED,
             text=f"our receiver listens on {address}, which no other machine can reach",
             advice="set archive.dimse.receiver.host to an address of this machine that the archive reaches, or 0.0.0.0",
         )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

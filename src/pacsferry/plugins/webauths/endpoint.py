@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pacsferry import __version__
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.host import is_loopback
 
 from . import Oauth2ClientSettings
 from .references import AUTH, readable, trust
@@ -62,7 +63,7 @@ class Endpoint:
         except ValueError:
             raise ConfigError(f"{where}: write https://host:port/path, with a port of 1 to 65535") from None
         self._host = self._url.hostname or ""
-        if self._url.scheme != "https" and not _loopback(self._host):
+        if self._url.scheme != "https" and not is_loopback(self._host):
             raise ConfigError(f"{where}: a secret goes there, so it must begin with https://")
         self._limits = archive.timeouts.connect, min(archive.timeouts.stall, 30.0)
         web = archive.dicomweb
@@ -118,13 +119,6 @@ _FIELDS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"pacsferry/{__version__}",
 }
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _refuse_link_local(line: socket.socket) -> None:
