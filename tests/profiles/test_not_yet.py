@@ -59,6 +59,10 @@ use = "c-move"
 associations = 2
 batch_size   = 30
 batch_wait   = "10s"
+bytes_per_minute = "2GB"
+hours        = ["mon-fri 19:00-06:00", "sat,sun"]
+hours_end    = "finish"
+timezone     = "Europe/Zurich"
 max_studies  = 500
 
 [select]
@@ -113,6 +117,11 @@ def test_all_that_is_built_is_read_as_it_is_meant(tmp_path: Path) -> None:
     assert profile.find.use == "c-find"
     assert [one.use for one in profile.transport] == ["wado-rs", "c-get", "c-move"]
     assert profile.budget.batch_wait == 10
+    assert profile.budget.bytes_per_minute == 2_000_000_000
+    hours = profile.budget.terms().hours
+    assert hours is not None
+    assert str(hours.zone) == "Europe/Zurich"
+    assert sum(hours.week) == 5 * 11 * 60 + 2 * 24 * 60 - 6 * 60
     assert [one.use for one in profile.gate] == ["burned-in"]
     assert profile.exclude.patients == "file:objections.txt"
     assert profile.policy.require == ("approval",)
@@ -132,10 +141,6 @@ def test_select_wants_what_it_says(tmp_path: Path) -> None:
     [
         ("export", '[[export]]\nuse = "header-index"'),
         ("destination", '[[destination]]\nname = "research-pacs"\nuse = "c-store"\naccepts = "deidentified"'),
-        ("budget.bytes_per_minute", '[budget]\nbytes_per_minute = "2GB"'),
-        ("budget.hours", '[budget]\nhours = ["mon-fri 19:00-06:00", "sat,sun"]'),
-        ("budget.hours_end", '[budget]\nhours_end = "finish"'),
-        ("budget.timezone", '[budget]\ntimezone = "Europe/Zurich"'),
         ("archive.dimse.tls.mode", '[archive.dimse]\ntls = { mode = "required" }'),
         ("archive.dimse.tls.ca", '[archive.dimse]\ntls = { mode = "off", ca = "ca.pem" }'),
         ("archive.dimse.receiver.tls.mode", '[archive.dimse.receiver]\ntls = { mode = "required" }'),

@@ -50,8 +50,9 @@ class Syslog:
         self._line = self._line or self._connect()
         try:
             self._line.sendall(self._framed(said, self._line))
-        except OSError:
-            if fresh:
+        except OSError as err:
+            # Over UDP the refusal is of an earlier line, and a server that does not read will not read more elsewhere.
+            if fresh or self._settings.way == "udp" or isinstance(err, TimeoutError):
                 raise
             self.close()
             self._line = self._connect()
