@@ -42,8 +42,7 @@ class Matching:
             return
         own = self._own(trial)
         if not usable(own):
-            if not nobody.refused:
-                yield self._told(trial, "matched")
+            yield self._told(trial, "refused" if nobody.refused else "matched")
             return
         control = self._inquiry.question(trial.level, {**base, trial.keyword: own}, limit=2)
         if control.refused:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from .errors import FerryError, TransferError
+from .errors import BusyError, ConfigError, FerryError, TransferError
 from .model import Buffer, Head, Level, Receipt, Tally, Wanted
 from .ports import Finding, Standing
 from .reasons import reason
@@ -54,13 +54,18 @@ class Scale:
 def tried(
     fetch: Callable[[Wanted, Scale], Tally], samples: Sequence[Wanted]
 ) -> Iterator[tuple[Level, str, TransferError | None]]:
-    """Retrieve each sample: its level, the reason code of what went wrong ("" for nothing), and the error if any."""
+    """Retrieve each sample: its level, the reason code of what went wrong ("" for nothing), and the error if any.
+
+    Raises ``BusyError`` and ``ConfigError`` of this machine.
+    """
     for sample in samples:
         scale = Scale()
         why, failed = "", None
         try:
             tally = fetch(sample, scale)
             why = _lacking(scale.count, sample.expected or 1, tally)
+        except (BusyError, ConfigError):
+            raise  # nobody was asked
         except FerryError as err:
             failed = err if isinstance(err, TransferError) else None
             why = getattr(err, "code", "") or "no-space"
