@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from pacsferry.core.model import Evidence, Level, Match, Ping, Query
 from pacsferry.core.plan import Order, offline, requests
 from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.core.query import gather
-from pacsferry.core.selection import Selection
+from pacsferry.core.selection import Rule, Selection
 from pacsferry.core.survey import Surveyor, matching
 
 ALL = frozenset({Level.STUDY, Level.SERIES, Level.IMAGE})
@@ -150,6 +150,37 @@ def test_capped_or_refused_series_leave_the_count_of_the_study(code: str) -> Non
     there = study(1, series(1, image(1)), NumberOfStudyRelatedInstances="1")
     order = order_of(Fake([there], deaf={Level.SERIES: code}))
     assert (order.plan.evidence, order.plan.expected) == (Evidence.STUDY_COUNT, 1)
+
+
+def grown(archive: Fake, more: Tree, selection: Selection | None = None, **query: object) -> int:
+    """How much a study has grown once ``more`` is there instead."""
+    (asked,) = gather(**(query or {"accessions": ["A1"]}))  # type: ignore[arg-type]
+    there = replace(surveyor(archive), selection=selection or Selection(rules={}))
+    (found,) = there.studies(asked)
+    order = there.order(found, case_id="case0001")
+    archive.studies[:] = [more]
+    return there.grown(found, order)
+
+
+def test_growth_is_counted_by_series() -> None:
+    small, large = (
+        study(1, series(1, image(1))),
+        study(1, series(1, image(1), image(2)), series(2, image(3), modality="MR")),
+    )
+    assert grown(Fake([small]), large) == 2
+    assert grown(Fake([small]), small) == 0
+    assert grown(Fake([large]), small) == 0
+    assert grown(Fake([small]), large, modality=["CT"]) == 1
+
+
+def test_growth_that_nobody_wants_is_none() -> None:
+    small, large = (
+        study(1, series(1, image(1))),
+        study(1, series(1, image(1), image(2)), series(2, image(3), modality="MR")),
+    )
+    only_ct = Selection(rules={"modality": Rule(only=("CT",))})
+    assert grown(Fake([small]), large, only_ct) == 1
+    assert grown(Fake([small]), large, match=["InstanceNumber=1"]) == 0
 
 
 # --- availability

@@ -115,6 +115,8 @@ class Surveyor:
     def _grown_series(self, found: Found, match: Match, before: Mapping[str, SeriesOrder]) -> int:
         uid, count = match.text("SeriesInstanceUID"), match.number("NumberOfSeriesRelatedInstances")
         one = before.get(self.keys.uid(uid))
+        if found.asked.images or not self.selection.wants(_series_values(match)):
+            return 0  # what is new there may be nothing that anybody wants
         if one is None:
             return 1 if count is None else count
         if count is not None and one.count is not None:
