@@ -6,7 +6,7 @@ PYTEST = $(BIN)/python -m pytest
 
 PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools strace
 
-.PHONY: demo test check bench bench-load bench-deidentify soak peers format pages clean
+.PHONY: demo test check bench bench-load bench-deidentify bench-ledger soak peers format pages clean
 
 # The main job on the embedded archive; the result is in ./demo.
 demo: $(VENV)/.installed
@@ -34,7 +34,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 # Speed and memory against peers in the same run; needs `make peers`. Each half has options of its own.
-bench: bench-load bench-deidentify
+bench: bench-load bench-deidentify bench-ledger
 
 bench-load: $(VENV)/.installed-dev
 	$(BIN)/python tools/bench.py $(ARGS)
@@ -43,10 +43,18 @@ bench-deidentify: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tools/bench_deidentify.py $(DEIDENTIFY_ARGS)
 
+bench-ledger: $(VENV)/.installed-dev
+	$(BIN)/python tools/bench_ledger.py $(LEDGER_ARGS)
+
 # Commands killed by chance in bad weather, minutes of it, and every crash point; needs `make peers`.
 soak: $(VENV)/.installed-dev
 	$(BIN)/python tools/soak.py $(ARGS)
 	PACSFERRY_SOAK=1 $(PYTEST) tests/chaos
+
+# Memory for one very large object and for very many small ones; takes minutes and needs 8 GB.
+bench-memory: $(VENV)/.installed-dev
+	$(BIN)/python tools/bench_large.py
+	$(BIN)/python tools/bench_many.py
 
 # The real servers and tools that tests and benchmarks talk to (Debian, Ubuntu).
 peers:

@@ -23,6 +23,8 @@ TEXTS = frozenset({"describe", "explain", "schema", "simulate"})
 
 #: Wide enough that nothing is folded where nobody looks at it.
 _UNFOLDED = 10_000
+#: Characters of JSON that are indented.
+_READABLE = 500_000
 _PLAIN = re.compile(r"[-+]?[\w./ -]*")
 
 
@@ -33,9 +35,13 @@ def shown(value: object) -> str:
 
 
 def plain_json(document: Mapping[str, Any]) -> str:
-    """One document; ASCII only where stdout could not print more."""
+    """One document; ASCII only where stdout could not print more.
+
+    Indented as long as somebody could read it: a long one is for programs, and takes six times as long with indents.
+    """
     utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    return json.dumps(document, ensure_ascii=not utf8, indent=2, allow_nan=False)
+    dense = json.dumps(document, ensure_ascii=not utf8, allow_nan=False)
+    return json.dumps(document, ensure_ascii=not utf8, allow_nan=False, indent=2) if len(dense) < _READABLE else dense
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
