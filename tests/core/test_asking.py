@@ -232,6 +232,22 @@ def test_an_archive_that_never_answers_is_not_asked_for_ever():
     assert len(archive.asked) < 40
 
 
+@pytest.mark.parametrize("count", [1, 3, 40, 900])
+def test_an_archive_that_always_says_there_is_more_is_not_asked_for_ever(count):
+    archive = Limited(spread(count, date(2024, 1, 1), 180))
+
+    def find(query):
+        yield from Limited(archive.studies).find(query)
+        archive.asked.append(query)
+        raise TransferError("299", code="capped")
+
+    archive.find = find
+    with pytest.raises(TransferError) as caught:
+        whole(archive, StudyDate="20240101-20240630")
+    assert caught.value.code == "capped"
+    assert len(archive.asked) < 45 + len(MODALITIES)
+
+
 def test_a_failure_of_a_part_fails_the_whole():
     def second(query):
         return TransferError("gone", code="aborted") if query.keys["StudyDate"].startswith("202403") else None

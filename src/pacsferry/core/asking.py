@@ -138,6 +138,8 @@ class WholeFinder:
             if err.code != "capped":
                 raise
             self._note_cap(query.level, len(answers))
+            if 0 < len(answers) < self._least(query.level):
+                raise _capped("it says so whatever is asked") from None
             return answers, True
         self._learnt.barren = 0
         return answers, False
@@ -161,6 +163,11 @@ class WholeFinder:
     def _limit(self, level: Level) -> int:
         """How many answers a query is known to get at most; 0: not known."""
         return self._learnt.cap.get(level, 0) or self._quirks.result_limit or 0
+
+    def _least(self, level: Level) -> float:
+        """An archive that says "too many" after fewer than this does not speak of a limit: parts would not help."""
+        limit = self._learnt.cap.get(level, 0)
+        return max(limit / 4, min(limit, FEW))
 
     def _reached(self, query: Query, count: int) -> bool:
         """Whether these are as many as an archive gives that does not say when there are more."""
