@@ -6,7 +6,7 @@ PYTEST = $(BIN)/python -m pytest
 
 PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools strace
 
-.PHONY: demo test check bench bench-load bench-deidentify bench-ledger soak peers format pages clean
+.PHONY: demo test check bench bench-load bench-deidentify bench-memory bench-ledger soak peers format pages clean
 
 # The main job on the embedded archive; the result is in ./demo.
 demo: $(VENV)/.installed
