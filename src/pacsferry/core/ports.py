@@ -92,7 +92,11 @@ class Transport(Protocol):
 
 
 class Deidentifier(Protocol):
-    """Makes one object safe. Runs in a worker; an exception holds the instance."""
+    """Makes one object safe. Runs in a worker; an exception holds the instance.
+
+    One that moves dates by a table of the site has an attribute ``shifts_from`` too, the reference to the table (such
+    as ``file:shifts.csv``); each ``Source`` then has ``shifts``.
+    """
 
     digest: str
 
