@@ -26,6 +26,7 @@ class Place:
     archive: Simulator
     receiver_port: int = field(default_factory=free_port)
     extra: str = ""
+    vendor: str = "generic"
 
     def __post_init__(self) -> None:
         self.archive.register("PACSFERRY", "127.0.0.1", self.receiver_port)
@@ -41,6 +42,7 @@ class Place:
 extends = "research-base"
 [archive]
 name = "sim-{self.archive.dimse_port}"
+vendor = "{self.vendor}"
 timeouts = {{ connect = "3s", stall = "1500ms", quiet = "700ms" }}
 [archive.dimse]
 host = "127.0.0.1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,9 @@ from .peek import Peeked, peek
 
 #: How much of an object is looked at, in this order; nearly all show their UIDs in the first.
 _LOOKS = (65536, 2**20)
+
+#: No UID, whatever else may be said of it: archives have UIDs with letters, nobody has one with a slash.
+_PATHLIKE = re.compile(r"[\x00-\x20/\\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +146,8 @@ class StudySink:
 
     def _asked_for(self, seen: Peeked, head: Head, wanted: Wanted | None) -> bool:
         """Whether object, protocol and request agree; a peer that mixes studies up must not file one under another."""
+        if _PATHLIKE.search(seen.sop_instance) or _PATHLIKE.search(seen.series):
+            return False
         if head.sop_instance is not None and head.sop_instance.strip(" \0") != seen.sop_instance:
             return False
         if head.sop_class is not None and head.sop_class.strip(" \0") != seen.sop_class:

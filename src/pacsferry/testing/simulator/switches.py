@@ -61,7 +61,7 @@ def _media(value: Any) -> Iterator[str]:
     yield f"accept-only:media={'|'.join(value)}"
 
 
-#: Quirk -> the faults that an archive with that value shows; none where the value is the standard's.
+#: Quirk -> the faults that an archive with that value shows; none where it does what everybody does.
 SWITCHES: Final[Mapping[str, Callable[[Any], Iterator[str]]]] = {
     "requires_study_date": _when(True, "find-needs-date"),
     "study_root_only": _when(True, "study-root-only"),
