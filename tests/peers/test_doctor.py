@@ -45,7 +45,7 @@ def test_an_unregistered_receiver_at_orthanc_is_told_and_then_everything_works(o
     assert "PACSFERRY is not registered in the archive" in found["dimse.move.destination"]["text"]
     assert f'["PACSFERRY", "address of this machine", {port}]' in found["dimse.move.destination"]["advice"]
     assert "DicomModalities" in " ".join(told.document["letter"].split())
-    assert loaded(tmp_path, "before") == (0, [3, 2])
+    assert loaded(tmp_path, "before") == (0, [3, 4])
 
     orthanc.register("PACSFERRY", port)
     told, found = examined(tmp_path, *words)
@@ -54,7 +54,7 @@ def test_an_unregistered_receiver_at_orthanc_is_told_and_then_everything_works(o
     assert told.document["transports"] == ["wado-rs", "c-get", "c-move"]
     assert told.document["vendor"] == "orthanc"
     assert run("check", "-s", "./found.toml", cwd=tmp_path).code == 0
-    assert loaded(tmp_path, "get", "--set", 'transport=[{ use = "c-get" }]') == (0, [3, 2])
+    assert loaded(tmp_path, "get", "--set", 'transport=[{ use = "c-get" }]') == (0, [3, 4])
 
 
 def test_dcmqrscp_gets_a_profile_that_works(dcmqrscp, tmp_path):
@@ -64,7 +64,7 @@ def test_dcmqrscp_gets_a_profile_that_works(dcmqrscp, tmp_path):
     told, found = examined(tmp_path, *words, "--receiver", f"PACSFERRY@127.0.0.1:{dcmqrscp.receiver_port}")
     assert (told.code, told.document["transports"]) == (0, ["c-get", "c-move"])
     assert "SOPClassUID" in found["dimse.find.lacks"]["text"]
-    assert loaded(tmp_path, "all") == (0, [3, 2])
-    assert loaded(tmp_path, "move", "--set", 'transport=[{ use = "c-move" }]') == (0, [3, 2])
+    assert loaded(tmp_path, "all") == (0, [3, 4])
+    assert loaded(tmp_path, "move", "--set", 'transport=[{ use = "c-move" }]') == (0, [3, 4])
     told, found = examined(tmp_path, *words, "--receiver", f"NOBODY@127.0.0.1:{free_port()}")
     assert "does not know NOBODY" in found["dimse.move.destination"]["text"]

@@ -9,6 +9,7 @@ from pacsferry.core.archive import Archive, Dimse, Receiver, Timeouts
 from pacsferry.core.model import Wanted
 from pacsferry.core.ports import Standing
 from pacsferry.plugins.dimse.move import CMove
+from pacsferry.plugins.dimse.probe_move import Trial
 from pacsferry.plugins.dimse.settings import MoveSettings
 from pacsferry.testing.contracts.kit import free_port
 from pacsferry.testing.samples import ct_study
@@ -65,10 +66,11 @@ def test_an_unknown_destination_names_title_port_and_status():
     assert told.serves is False
 
 
-def test_an_unknown_destination_is_recognised_behind_a_vague_status():
-    """Some archives have one status for everything; a title that nobody has gets the same."""
+def test_an_unknown_destination_is_recognised_behind_a_vague_status(monkeypatch):
+    """Some archives (Orthanc) have one status for everything; a title that nobody has gets the same."""
+    monkeypatch.setattr(Trial, "unheard_of", lambda _trial, _sample: 0xC000)
     with Simulator(OBJECTS, faults=["destination-unknown:status=0xC000"]) as sim:
-        (told,) = probed(sim).values()
+        (told,) = registered(sim).values()
     assert told.probe == "dimse.move.destination"
     assert "PACSFERRY is not registered in the archive, or with another host or port" in told.text
     assert "0xC000" in told.text
