@@ -52,3 +52,5 @@ def test_what_cannot_be_parted_is_an_error(there: Place, monkeypatch: pytest.Mon
     assert found.rows == ()
     assert found.exit_code == 4
     assert "only some of its answers" in found.errors[0][1]
+    assert found.hint
+    assert "ask for less at once" in found.hint

@@ -191,12 +191,13 @@ class FoundRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundRows:
-    """All answers, and what went wrong for single requests."""
+    """All answers, and what went wrong for single requests; ``hint`` is what the first error suggests."""
 
     rows: tuple[FoundRow, ...]
     errors: tuple[tuple[int, str], ...]
     not_found: tuple[int, ...]
     exit_code: int
+    hint: str | None = None
 
 
 def find(
@@ -225,6 +226,7 @@ def find(
     errors: list[tuple[int, str]] = []
     empty: list[int] = []
     codes: list[int] = []
+    hints: list[str] = []
     with closing(finder), together(budget, told=say, wait=wait):
         for done, one in enumerate(asked):
             told(Progress(kind="query", done=done, total=len(asked)))
@@ -232,6 +234,7 @@ def find(
                 matches = asking(budget, lambda one=one: list(matching(finder, one)), told=say, wait=wait)  # type: ignore[misc]
             except TransferError as err:
                 errors.append((one.ordinal, str(err)))
+                hints += [err.hint] if err.hint else []
                 codes.append(err.exit_code)
                 continue
             rows += [_found(one, match) for match in matches]
@@ -243,7 +246,13 @@ def find(
     if len(set(codes)) > 1:
         codes = [5 if code in {3, 4} else code for code in codes]
     limited = rows if max_studies is None else rows[:max_studies]
-    return FoundRows(rows=tuple(limited), errors=tuple(errors), not_found=tuple(empty), exit_code=strictest(codes))
+    return FoundRows(
+        rows=tuple(limited),
+        errors=tuple(errors),
+        not_found=tuple(empty),
+        exit_code=strictest(codes),
+        hint=next(iter(hints), None),
+    )
 
 
 def _found(asked: Asked, match: Match) -> FoundRow:

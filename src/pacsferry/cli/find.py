@@ -192,7 +192,7 @@ def _result(one: FoundRow, *, identified: bool) -> dict[str, Any]:
 
 def _hint(found: FoundRows) -> str | None:
     if found.errors:
-        return "`pacsferry echo` says whether the archive answers"
+        return found.hint or "`pacsferry echo` says whether the archive answers"
     return "check the query, or widen its dates" if found.not_found else None
 
 
