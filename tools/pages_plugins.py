@@ -82,10 +82,11 @@ _SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
             "PseudonymSource",
             "Layout",
             "Report",
+            "Observer",
             "Authenticator",
         ),
     },
-    "What it is given": {"ports": ("Sink",), "model": ("Keys", "Query", "Wanted", "Source", "Subject", "Summary")},
+    "What it is given": {"ports": ("Sink", "SharingSink"), "auditline": ("AuditLine",), "model": ("Keys", "Query", "Wanted", "Source", "Subject", "Summary")},
     "What it answers": {
         "model": (
             "Match",
@@ -106,9 +107,9 @@ _SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
 
 def ports() -> str:
     """Protocols and values, as their authors wrote them."""
-    from pacsferry.core import model, ports
+    from pacsferry.core import auditline, model, ports
 
-    modules: dict[str, ModuleType] = {"model": model, "ports": ports}
+    modules: dict[str, ModuleType] = {"auditline": auditline, "model": model, "ports": ports}
     text = PORTS
     for heading, parts in _SHOWN.items():
         text += f"\n## {heading}\n"

@@ -20,7 +20,7 @@ from pacsferry.profiles.requires import missing
 
 PAGE = Path(__file__).parents[2] / "docs/profiles.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-KINDS = {"transport": "transport", "gate": "gate", "report": "report"}
+KINDS = {"transport": "transport", "gate": "gate", "report": "report", "observer": "observer"}
 
 
 def blocks(info: str) -> list[str]:
