@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ _CHARSET = Tag("SpecificCharacterSet")
 _TEXTS = (Tag("PatientName"), Tag("StudyDescription"), Tag("ReferringPhysicianName"), Tag("SeriesDescription"))
 UTF8, LATIN1 = "ISO_IR 192", "ISO_IR 100"
 _AT = "dimse.find.charset"
+_TERM = r"(ISO_IR \d{1,3}|GB18030|GBK)"
+_TERMS = re.compile(rf"{_TERM}(\\{_TERM})*|(\\{_TERM})+")
 
 
 def charset_finding(answers: Sequence[Dataset]) -> Finding | None:
@@ -23,7 +26,9 @@ def charset_finding(answers: Sequence[Dataset]) -> Finding | None:
         return None
     told = [said for one in answers if (said := _declared(one))]
     term = "\\".join(min(told)) if told else ""
-    behaviour: dict[str, object] = {_AT: term} if term else {}
+    known = bool(_TERMS.fullmatch(term))
+    behaviour: dict[str, object] = {_AT: term} if known else {}
+    term = term if known or not term else "something that is no character set"
     odd = [(_declared(one) or ("",), value) for one in answers for value in _odd_values(one)]
     if not odd:
         text = f"answers declare {term or 'no character set'}; none of those seen has other letters than ASCII"
