@@ -39,7 +39,7 @@ def profile_text(
     archive = _archive(resolved, target, vendor, settings)
     text = [_HEAD.format(name=name)]
     text += [f"# {note}" for note in notes]
-    text += ["", f"extends = {toml.value(_extends(asked, resolved, target))}", ""]
+    text += [*([""] if notes else []), f"extends = {toml.value(_extends(asked, resolved, target))}", ""]
     text += _tables(archive, quirks)
     if finder is not None:
         text += ["[find]", *toml.lines({"use": finder}), ""]
