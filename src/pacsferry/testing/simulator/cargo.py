@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import Final
 
 from pydicom import dcmread
-from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -124,7 +123,7 @@ def _climbing(stored: Stored) -> Stored:
     """A SOP Instance UID that climbs out of a folder, wherever the protocol or the object says one."""
     ds = dcmread(BytesIO(stored.data))
     for holder, keyword in ((ds, "SOPInstanceUID"), (ds.file_meta, "MediaStorageSOPInstanceUID")):
-        holder[keyword]._value = UID(CLIMBING, validation_mode=IGNORE)  # noqa: SLF001 - the setter would check it
+        holder[keyword]._value = CLIMBING  # noqa: SLF001 - the setter would check it
     data = part10(ds)
     start = 144 + int.from_bytes(data[140:144], "little")
     return replace(stored, source=memoryview(data), start=start, instance=CLIMBING)
