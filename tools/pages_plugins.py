@@ -30,6 +30,7 @@ FAULTS = """# The simulator's faults
 
 `pacsferry.testing.simulator.Simulator` is an archive that behaves, or misbehaves, to order. A fault is ordered in
 Python, `Fault("drop", nth=2)`, or as text, `"drop:nth=2,times=1"`.
+[`pacsferry simulate`](../how-to/simulate.md) takes the text. Each fault also takes `times`, `verb`, `level` and `study`.
 
 """
 
