@@ -89,6 +89,19 @@ def test_an_unlisted_instance_of_the_study_is_taken_and_counted(study, store):
     assert (len(got), sink.unlisted) == (2, 1)
 
 
+def test_an_object_that_is_passed_off_as_an_expected_one_is_refused(study, store):
+    """Its file meta information names a listed instance, and inside is one that nobody listed."""
+    listed = frozenset(KEYS.uid(ds.SOPInstanceUID) for ds in study)
+    sink, got = sink_for(study, store, listed=listed)
+    content = part10(study[0])
+    own = study[0].SOPInstanceUID.encode()
+    at = content.rindex(own)
+    other = content[:at] + own[:-1] + bytes([own[-1] ^ 1]) + content[at + len(own) :]
+    assert sink.accept(Head(framing=Framing.PART_10), [other]) is Receipt.UNEXPECTED
+    assert (got, sink.counts["unexpected"]) == ([], 1)
+    assert give(sink, study[0]) is Receipt.KEPT
+
+
 def test_what_cannot_be_read_is_held_under_its_announced_name(study, store):
     sink, got = sink_for(study, store)
     head = Head(framing=Framing.DATA_SET, transfer_syntax="1.2.840.10008.1.2.1", sop_instance="1.2.3")

@@ -152,12 +152,18 @@ class StudySink:
             return False
         if head.sop_class is not None and head.sop_class.strip(" \0") != seen.sop_class:
             return False
-        if seen.study != self._study or self._keys.uid(seen.series) in self._unwanted:
+        if seen.study != self._study or self._keys.uid(seen.series) in self._unwanted or self._passed_off(seen):
             return False
         if wanted is None:
             return True
         in_series = wanted.series is None or wanted.series == seen.series
         return in_series and (not wanted.instances or seen.sop_instance in wanted.instances)
+
+    def _passed_off(self, seen: Peeked) -> bool:
+        """Whether the file says that it is an expected instance and holds one that nobody listed."""
+        if not seen.announced or seen.announced == seen.sop_instance or self._listed is None:
+            return False
+        return self._keys.uid(seen.announced) in self._listed and self._keys.uid(seen.sop_instance) not in self._listed
 
     def _unreadable(self, arrival: Arrival, code: str) -> Receipt:
         """Objects that cannot be read are held when the protocol says which they are, else counted."""

@@ -38,7 +38,10 @@ _LAST = max(_WANTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peeked:
-    """What an object says it is: original UIDs and texts, "" for one that is not there."""
+    """What an object says it is: original UIDs and texts, "" for one that is not there.
+
+    ``announced`` is the instance UID of the file meta information, where there is any.
+    """
 
     sop_class: str
     sop_instance: str = field(repr=False)
@@ -47,6 +50,7 @@ class Peeked:
     transfer_syntax: str
     modality: str = ""
     series_description: str = field(default="", repr=False)
+    announced: str = field(default="", repr=False)
 
 
 def peek(head: bytes | memoryview, *, framing: Framing, transfer_syntax: str | None = None) -> Peeked:
@@ -84,6 +88,7 @@ def _peek(view: memoryview, framing: Framing, transfer_syntax: str | None) -> Pe
         transfer_syntax=wrapped.transfer_syntax,
         modality=found.get("modality", ""),
         series_description=found.get("series_description", ""),
+        announced=wrapped.sop_instance,
     )
 
 
