@@ -32,6 +32,8 @@ SIGNS: Mapping[str, int] = {
     NOTHING: 1,
     "cannot-match": 0,
     "cannot-perform": 0,
+    "unable-to-process": 0,
+    "unreachable": 0,
     "slow": 0,
 }
 #: What says nothing about an archive.

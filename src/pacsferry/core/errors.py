@@ -57,7 +57,10 @@ class PluginError(FerryError):
 
 
 class TransferError(FerryError):
-    """The peer or the network failed; ``code`` is a reason code of ``core.reasons``."""
+    """The peer or the network failed; ``code`` is a reason code of ``core.reasons``.
+
+    ``retryable`` says that the same request may end otherwise, ``tries`` how often it was made before giving up.
+    """
 
     exit_code = 4
 
@@ -74,6 +77,7 @@ class TransferError(FerryError):
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
+        self.tries = 1
 
 
 class HeldError(FerryError):

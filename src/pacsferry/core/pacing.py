@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .distress import NOTHING, SIGNS
 from .errors import InterruptedRun, TransferError
+from .ladder import remedy
 from .model import Tally, Wanted
 from .ports import Transport
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Says = Callable[[str], None]
-#: Reason code to how often the same is asked for once more.
-_ONCE_MORE: Mapping[str, int] = {NOTHING: 1, "refused-association": 2}
 
 
 class Pacing(Protocol):
@@ -54,7 +53,7 @@ def ended_by_hours() -> TransferError:
 
 
 def asking(budget: Pacing, ask: Callable[[], T], *, told: Says, wait: bool) -> T:
-    """A query, when the archive may be asked; once more where it had no association free.
+    """A query, when the archive may be asked; again where what went wrong may be over (``ladder.REMEDIES``).
 
     Raises what ``ask`` raises, and ``TransferError`` for waiting in vain.
     """
@@ -67,7 +66,7 @@ def asking(budget: Pacing, ask: Callable[[], T], *, told: Says, wait: bool) -> T
                 return ask()
         except TransferError as err:
             budget.heard(err.code, began=began, retry_after=err.retry_after)
-            if not (err.retryable and once_more.worth("", err.code)):
+            if not (err.retryable and once_more.worth("", err.code, err.tries)):
                 raise
         except InterruptedRun:
             raise TransferError("stopped while waiting for a turn", code="interrupted") from None
@@ -93,12 +92,12 @@ class OnceMore:
         self._budget = budget
         self._asked: Counter[tuple[str, str]] = Counter()
 
-    def worth(self, rung: str, code: str) -> bool:
-        """After a request over ``rung`` that ended with a reason code."""
+    def worth(self, rung: str, code: str, tries: int = 1) -> bool:
+        """After a request over ``rung`` that ended with a reason code, each time of ``tries`` in a row."""
         if code != NOTHING and SIGNS.get(code, 0) > 0 and self._budget.tripped():
             return True
-        self._asked[rung, code] += 1
-        return self._asked[rung, code] <= _ONCE_MORE.get(code, 0)
+        self._asked[rung, code] += tries
+        return self._asked[rung, code] <= remedy(code).more
 
 
 def fetch(

@@ -140,11 +140,12 @@ def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> 
     """What to ask a transport for: as few requests as can be, and only for what is not here.
 
     ``done`` maps the keys of instances that need not come to their series. A study of which nothing is here is asked
-    for as a whole, then series of which nothing is here, then instances by UID.
+    for as a whole, then series of which nothing is here, then instances by UID; and where a transport does not take
+    these, what is above them. Nothing where it takes none of that.
     """
     if not order.series:
         enough = order.plan.expected is not None and len(done) >= order.plan.expected
-        if enough:
+        if enough or Level.STUDY not in takes:
             return []
         return [Wanted(study=order.study_uid, expected=order.plan.expected, nearline=order.nearline)]
     here = Counter(done.values())
@@ -153,7 +154,15 @@ def requests(order: Order, done: Mapping[str, str], takes: frozenset[Level]) -> 
         whole = _wanted(order, missing)
         if _fits(whole) or not takes & {Level.SERIES, Level.IMAGE}:
             return [whole]
-    return [wanted for series, targets in missing for wanted in _of_series(order, series, targets, takes)]
+    asked, left = [], []
+    for series, targets in missing:
+        parts = list(_of_series(order, series, targets, takes))
+        asked += parts
+        left += [] if parts else [series]
+    if left and Level.STUDY in takes:
+        # All of it comes again: the classes are those of all.
+        asked.append(_wanted(order, [(one, list(one.targets or ())) for one in order.series]))
+    return asked
 
 
 def _incomplete(series: SeriesOrder, done: Mapping[str, str], here: Counter[str]) -> bool:
@@ -187,9 +196,8 @@ def _of_series(order: Order, series: SeriesOrder, targets: list[Target], takes: 
     if Level.IMAGE in takes and not at_once and targets:
         yield from (_named(order, series, part) for part in _parts(targets))
     elif Level.SERIES in takes:
-        yield whole
-    else:
-        yield _wanted(order, [(series, targets)])
+        # What is here of it comes again, and is seen to be here.
+        yield whole if untouched else _wanted(order, [(series, list(series.targets or ()))], series_uid=series.uid)
 
 
 def _fits(wanted: Wanted) -> bool:

@@ -140,6 +140,9 @@ REASONS: dict[str, Reason] = {
     "not-found": _again("the archive does not have it any more", "check whether it was moved or deleted"),
     "http-401": Reason(means="the archive wants credentials", advice="check archive.dicomweb.auth"),
     "http-403": Reason(means="the archive does not allow it", advice="ask the archive's administrator"),
+    "http-redirect": Reason(
+        means="the archive sends us to another address", advice="check archive.dicomweb.url and what stands before it"
+    ),
     "http-404": _again("the archive does not have it", "check archive.dicomweb.url, and whether it was deleted"),
     "http-406": Reason(means="the archive cannot give it in a form that we take", advice="choose another transport"),
     "http-413": Reason(means="the archive finds it too large to give at once", advice="choose another transport"),

@@ -19,6 +19,7 @@ from .distress import NOTHING
 from .errors import BusyError, FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
+from .ladder import Climb, Fall, remedy, short
 from .leasing import renewed
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
@@ -36,7 +37,9 @@ from .workers import CHANGED, Answer, Task, WorkerPool
 #: Seconds; a lease is renewed with every batch and every third of this.
 LEASE = 120.0
 #: A transport is asked again, for what is still missing, as long as that brings something, and so often at most.
-ROUNDS = 4
+ROUNDS = 100
+#: So many requests in a row that bring nothing end a round: what is wrong is not about one series.
+VAIN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,57 +181,64 @@ class StudyRun:
         return self._result(status, reasons)
 
     def _climb(self, order: Order) -> None:
-        """Each transport in turn, and within it down the levels; always only for what is still missing."""
+        """Each transport in turn, and within it level by level; always only for what is still missing."""
         for rung in self._means.rungs:
-            takes = rung.transport.traits.takes
+            climb = Climb(rung.transport.traits.takes, partial(self._once_more.worth, rung.name))
             for _ in range(ROUNDS):
-                wanted = requests(order, self._done, takes)
-                if not wanted or self._means.stop.is_set() or self._closing():
+                wanted = requests(order, self._done, climb.takes)
+                if self._means.stop.is_set() or self._closing():
                     return
+                if not wanted:
+                    break
                 before = len(self._done)
-                again = self._ask(rung, order, wanted)
-                if again and (len(self._done) > before or self._worth_another(rung)):
-                    continue
-                takes = takes - {wanted[0].level}
-                if self._last_code not in _OTHER_LEVEL or not takes:
+                fall = self._ask(rung, order, wanted, climb)
+                if not climb.goes_on(fall, gained=len(self._done) > before):
                     break
 
-    def _ask(self, rung: Rung, order: Order, wanted: list[Wanted]) -> bool:
-        """Fetch each request over one rung; whether asking the same rung again for the rest makes sense."""
-        again = True
+    def _ask(self, rung: Rung, order: Order, wanted: list[Wanted], climb: Climb) -> Fall:
+        """Fetch each request over one rung, and say where it fell short."""
+        fell: Fall | None = None
+        vain, self._last_code, self._error = 0, "", None
         rung.hold()
         for one in wanted:
             sink = self._sink(order)
-            try:
-                tally = self._fetch(rung, order, one, sink)
-                self._last_code = tally.code or self._last_code
-            except TransferError as err:
-                self._last_code, self._error = err.code, err
-                again = err.retryable
-            except InterruptedRun:
-                pass
-            except FerryError:
-                raise
-            except Exception as err:
-                self._last_code, again = "transport-failed", False
-                self._error = failed("transport", rung.name, err)
-            finally:
-                self._means.budget.spend(len(order.series) if one.level is Level.STUDY else 1)
-                self._collect(rung, sink, order)
+            fall = self._try(rung, order, one, sink)
             if sink.no_space.is_set():
                 raise StoreError("there is no space for what arrives", hint="free space, then run `pacsferry resume`")
-            if self._means.stop.is_set() or not again or self._means.budget.over():
+            if sink.counts["received"]:
+                climb.came(one.level)
+            vain = vain + 1 if fall is not None and remedy(fall.code).more and not sink.offered else 0
+            fell = fall if fall is not None and not fall.retryable else fell or fall
+            hopeless = vain == VAIN or (fell is not None and not fell.retryable)
+            if hopeless or self._means.stop.is_set() or self._means.budget.over():
                 break
-        return again
+        fell = fell or Fall(level=wanted[-1].level, code=self._last_code)
+        self._last_code = self._last_code if fell.code in {"", NOTHING} else fell.code
+        return fell
+
+    def _try(self, rung: Rung, order: Order, one: Wanted, sink: StudySink) -> Fall | None:
+        """One request; None where it brought all that was asked for, or the run is being stopped."""
+        try:
+            tally = self._fetch(rung, order, one, sink)
+            return short(one, tally, offered=sink.offered, received=sink.counts["received"])
+        except TransferError as err:
+            self._error = err
+            return Fall(level=one.level, code=err.code, retryable=err.retryable, tries=err.tries)
+        except InterruptedRun:
+            return None
+        except FerryError:
+            raise
+        except Exception as err:
+            self._error = failed("transport", rung.name, err)
+            return Fall(level=one.level, code="transport-failed", retryable=False)
+        finally:
+            self._means.budget.spend(len(order.series) if one.level is Level.STUDY else 1)
+            self._collect(rung, sink, order)
 
     def _fetch(self, rung: Rung, order: Order, one: Wanted, sink: StudySink) -> Tally:
         means = self._means
         timed = not order.nearline
         return fetch(means.budget, rung.transport, one, sink, told=self._waiting, wait=means.wait, timed=timed)
-
-    def _worth_another(self, rung: Rung) -> bool:
-        nothing = not self._last_code and not self._sinks[-1].offered
-        return self._once_more.worth(rung.name, NOTHING if nothing else self._last_code)
 
     def _closing(self) -> bool:
         """Whether the archive's hours ended meanwhile; then that is why the rest is missing."""
@@ -380,20 +390,5 @@ class StudyRun:
             duration_s=time.monotonic() - self._began,
         )
 
-
-#: What an archive may say of a study and not of its series, or of a series and not of its instances.
-_OTHER_LEVEL = frozenset(
-    {
-        "http-404",
-        "http-406",
-        "http-413",
-        "http-error",
-        "identifier-mismatch",
-        "not-supported",
-        "unable-to-process",
-        "not-found",
-    }
-    | {"cannot-perform", "cannot-match", "not-sent", "sub-operation-failed", "truncated", "partial-answer", ""}
-)
 
 _WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pacsferry.core.ladder import REMEDIES, remedy
 from pacsferry.core.reasons import REASONS
-from pacsferry.core.study import _OTHER_LEVEL
 from pacsferry.plugins.dimse.statuses import STATUS, Then, failure, meaning_of
 
 
@@ -34,8 +34,8 @@ def test_a_status_means_one_thing(status: int, code: str, then: Then) -> None:
 
 def test_every_meaning_has_words_and_the_ladder_knows_what_another_level_may_help() -> None:
     assert {one.code for one in STATUS.values()} <= set(REASONS)
-    assert {one.code for one in STATUS.values() if one.then is Then.LEVEL} <= _OTHER_LEVEL
-    assert not {one.code for one in STATUS.values() if one.then in {Then.RUNG, Then.CONFIGURATION}} & _OTHER_LEVEL
+    assert all(remedy(one.code).above for one in STATUS.values() if one.then is Then.LEVEL)
+    assert not {one.code for one in STATUS.values() if one.then in {Then.RUNG, Then.CONFIGURATION}} & set(REMEDIES)
 
 
 def test_what_is_worth_the_same_request_is_worth_another_run() -> None:

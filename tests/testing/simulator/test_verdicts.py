@@ -76,7 +76,7 @@ FAILING = {
     "http-403": ((WEB,), "failed", 4, {"http-403"}),
     "http-406": ((WEB,), "failed", 4, {"http-406"}),
     "login-page": ((WEB,), "failed", 4, {"bad-answer"}),
-    "redirect": ((WEB,), "failed", 4, {"http-error"}),
+    "redirect": ((WEB,), "failed", 4, {"http-redirect"}),
     "http-silence": ((WEB,), "failed", 4, {"stalled"}),
     "bad-json": ((WEB,), "failed", 4, {"bad-answer"}),
     "find-traversal:keyword=StudyInstanceUID": ((WEB,), "failed", 4, {"bad-answer"}),
@@ -91,7 +91,7 @@ FAILING = {
     "no-service:service=c-move": ((MOVE,), "failed", 4, {"no-context"}),
     "reject": ((GET,), "failed", 4, {"refused-association"}),
     "tls-expected": ((GET, WEB), "failed", 4, {"tls", "aborted"}),
-    "private-syntax": ((MOVE,), "incomplete", 5, {"sub-operation-failed"}),
+    "private-syntax": ((MOVE,), "incomplete", 5, {"sub-operation-failed", "cannot-perform"}),
     "wrong-uid": ((MOVE,), "incomplete", 5, {"sub-operation-failed", "unexpected", "cannot-perform"}),
     "traversal": ((GET, WEB), "incomplete", 5, {"unexpected", "not-sent", "cannot-perform", "sub-operation-failed"}),
 }

@@ -127,7 +127,7 @@ def inside(url: str, location: str, own: frozenset[Origin], *, key: str) -> str:
     if not allowed:
         raise TransferError(
             f"the archive redirects to another address, which is not followed ({key})",
-            code="http-error",
+            code="http-redirect",
             retryable=False,
             hint=f"set {key} to the address that really serves",
         )

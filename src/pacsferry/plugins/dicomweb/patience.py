@@ -52,6 +52,7 @@ class Patience:
     def pause(self, err: TransferError) -> float:
         """Seconds before another try. Raises ``err`` where there is none: it would only fail again."""
         self.tried += 1
+        err.tries = self.tried
         if self._not_yet(err):
             return self._until_it_is_there(err)
         if self.tried >= self.max_tries or not _passing(err):

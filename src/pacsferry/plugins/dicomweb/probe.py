@@ -37,6 +37,7 @@ ADVICE: Mapping[str, str] = {
     "not-supported": "there is no QIDO-RS at this address: archive.dicomweb.url must be the root of DICOMweb",
     "bad-answer": "a web page, or something else, answers there: archive.dicomweb.url must be the root of DICOMweb",
     "http-406": "something else than DICOMweb answers there: archive.dicomweb.url must be its root",
+    "http-redirect": "set archive.dicomweb.url to the address that it redirects to",
     "http-429": "the archive asks to slow down: try again later, with a smaller [budget]",
     "http-503": "the archive is overloaded or down: try again later, or ask its administrator",
     "http-error": "look into the log of the archive's web server",

@@ -148,7 +148,9 @@ class WebSession(requests.Session):
             response.close()
             request = request.copy()
             request.url = inside(str(request.url), location, self._own, key=self.root.key)
-        raise TransferError(f"the archive redirects in a circle ({self.root.key})", code="http-error", retryable=False)
+        raise TransferError(
+            f"the archive redirects in a circle ({self.root.key})", code="http-redirect", retryable=False
+        )
 
     def _prove(self, request: requests.PreparedRequest) -> Mapping[str, str]:
         """Header fields that say who we are, for an address of the archive's own."""

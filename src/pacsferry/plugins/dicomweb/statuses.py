@@ -39,12 +39,12 @@ STATUS: Mapping[int, Meaning] = {
     202: _again("nearline"),  # being brought back from slow storage
     204: _mean("not-found", Then.LEVEL, retryable=True),
     206: _mean("partial-answer", Then.LEVEL, retryable=True),
-    301: _mean("http-error", Then.CONFIGURATION),
-    302: _mean("http-error", Then.CONFIGURATION),
-    303: _mean("http-error", Then.CONFIGURATION),
+    301: _mean("http-redirect", Then.CONFIGURATION),
+    302: _mean("http-redirect", Then.CONFIGURATION),
+    303: _mean("http-redirect", Then.CONFIGURATION),
     304: _mean("http-error", Then.RUNG),
-    307: _mean("http-error", Then.CONFIGURATION),
-    308: _mean("http-error", Then.CONFIGURATION),
+    307: _mean("http-redirect", Then.CONFIGURATION),
+    308: _mean("http-redirect", Then.CONFIGURATION),
     400: _mean("http-error", Then.FORM),
     401: _mean("http-401", Then.CONFIGURATION),
     403: _mean("http-403", Then.CONFIGURATION),
@@ -58,7 +58,7 @@ STATUS: Mapping[int, Meaning] = {
     413: _mean("http-413", Then.LEVEL),
     414: _mean("http-error", Then.LEVEL),
     415: _mean("http-406", Then.FORM),
-    421: _mean("http-error", Then.CONFIGURATION),
+    421: _mean("http-redirect", Then.CONFIGURATION),
     425: _again(),
     429: _again("http-429"),
     500: _again(),
@@ -66,7 +66,7 @@ STATUS: Mapping[int, Meaning] = {
     502: _again(),
     503: _again("http-503"),
     504: _again(),
-    511: _mean("http-error", Then.CONFIGURATION),
+    511: _mean("http-403", Then.CONFIGURATION),
 }
 #: "Not yet": an archive that reads from tape says so again and again, and is waited for as long as the profile allows.
 NOT_YET = frozenset({202, 503, 504})

@@ -162,7 +162,9 @@ def _request(intake: Intake, failed: tuple[str, ...]) -> tuple[dict[str, str], L
 
 def _worth_repair(outcome: Outcome, negotiation: Negotiation, intake: Intake) -> bool:
     """Whether something may come that did not: the archive says so, or we know so of classes without a turn yet."""
-    return not intake.complete and (outcome.some_failed or (negotiation.unasked and intake.wanted.expected is not None))
+    if intake.complete or (outcome.error is not None and not outcome.error.retryable):
+        return False
+    return outcome.some_failed or (negotiation.unasked and intake.wanted.expected is not None)
 
 
 def _contexts(proposals: Sequence[Proposal]) -> list[PresentationContext]:

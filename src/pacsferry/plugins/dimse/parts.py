@@ -27,8 +27,9 @@ def each(wanted: Wanted, sink: Sink, fetch: Callable[[Intake], Tally]) -> Tally:
     waiting = deque(_lists(wanted))
     tallies: list[Tally] = []
     lost: TransferError | None = None
-    fruitless = 0
+    fruitless = asked = 0
     while waiting:
+        asked += 1
         intake = Intake(waiting.popleft(), sink)
         try:
             tallies.append(fetch(intake))
@@ -37,10 +38,12 @@ def each(wanted: Wanted, sink: Sink, fetch: Callable[[Intake], Tally]) -> Tally:
             fruitless = 0 if intake.count else fruitless + 1
             rest = tuple(_rest(intake))
             if err.code != "aborted" or fruitless == FRUITLESS or not (rest or waiting):
+                err.tries = asked
                 raise
             lost = lost if rest else err
             waiting.extendleft(reversed(rest))
     if lost is not None:
+        lost.tries = asked
         raise lost
     return tallies[0] if len(tallies) == 1 else _sum(tallies)
 
