@@ -84,14 +84,14 @@ def test_a_series_that_is_not_wanted_is_refused(study, store):
 
 
 def test_an_unlisted_instance_of_the_study_is_taken_and_counted(study, store):
-    sink, got = sink_for(study, store, listed=frozenset({KEYS.uid(study[0].SOPInstanceUID)}))
+    sink, got = sink_for(study, store, listed={KEYS.uid(study[0].SOPInstanceUID): "series"})
     assert [give(sink, ds) for ds in study[:2]] == [Receipt.KEPT] * 2
     assert (len(got), sink.unlisted) == (2, 1)
 
 
 def test_an_object_that_is_passed_off_as_an_expected_one_is_refused(study, store):
     """Its file meta information names a listed instance, and inside is one that nobody listed."""
-    listed = frozenset(KEYS.uid(ds.SOPInstanceUID) for ds in study)
+    listed = {KEYS.uid(ds.SOPInstanceUID): "series" for ds in study}
     sink, got = sink_for(study, store, listed=listed)
     content = part10(study[0])
     own = study[0].SOPInstanceUID.encode()

@@ -217,7 +217,7 @@ class _Planning:
         wanted = requests(order, settled, transport.traits.takes)  # type: ignore[attr-defined]
         listed = order.listed
         excluded = sum(1 for one in order.plan.instances if one.excluded)
-        done = len(settled) if listed is None else len(listed & set(settled))
+        done = len(settled) if listed is None else len(listed.keys() & settled.keys())
         expected = order.plan.expected
         row = Row(
             request=found.asked.ordinal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -43,9 +43,10 @@ class Received:
 class StudySink:
     """The sink of one study. ``deliver`` gets each object once; ``done`` are keys that need not come again.
 
-    ``listed`` are the keys of the expected instances, or None when only counts are known. What belongs to the study
-    and is not listed came into being meanwhile: it is taken, and ``unlisted`` counts it. ``pace`` is told of bytes as
-    they come, and waits where the archive's budget says so; ``another`` is ``ports.SharingSink.another``.
+    ``listed`` maps the keys of the expected instances to their series, None when only counts are known. What belongs to
+    the study and is not listed came into being meanwhile: it is taken, and ``unlisted`` counts it. ``pace`` is told of
+    bytes as they come, and waits where the archive's budget says so; ``another`` is ``ports.SharingSink.another``.
+    ``noted`` is what other sinks of the study counted as odd already.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class StudySink:
         deliver: Callable[[Received], None],
         *,
         done: Iterable[str] = (),
-        listed: frozenset[str] | None = None,
+        listed: Mapping[str, str] | None = None,
         unwanted: frozenset[str] = frozenset(),
         stop: threading.Event | None = None,
         pace: Callable[[int], None] = lambda _count: None,
         another: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(False),
+        noted: set[tuple[str, str]] | None = None,
     ) -> None:
+        self._noted = set() if noted is None else noted
         self._study = study_uid
         self._keys = keys
         self._store = store
@@ -131,7 +134,7 @@ class StudySink:
             return self._unreadable(arrival, err.code)
         wanted = arrival.head.wanted
         if not self._asked_for(seen, arrival.head, wanted):
-            self.note("unexpected")
+            self.note("unexpected", seen.sop_instance)
             return Receipt.UNEXPECTED
         return self._take(
             Received(
@@ -174,11 +177,9 @@ class StudySink:
         if name is None:
             self.note(code)
             return Receipt.UNEXPECTED
-        series = self._keys.uid(wanted.series) if wanted and wanted.series else ""
-        sop_class = arrival.head.sop_class or ""
-        return self._take(
-            Received(key=self._keys.uid(name), series=series, sop_class=sop_class, arrival=arrival, code=code)
-        )
+        key, sop_class = self._keys.uid(name), arrival.head.sop_class or ""
+        series = self._keys.uid(wanted.series) if wanted and wanted.series else (self._listed or {}).get(key, "")
+        return self._take(Received(key=key, series=series, sop_class=sop_class, arrival=arrival, code=code))
 
     def _take(self, received: Received) -> Receipt:
         with self._lock:
@@ -193,9 +194,12 @@ class StudySink:
         self._deliver(received)
         return Receipt.KEPT
 
-    def note(self, code: str) -> None:
-        """Count something odd."""
+    def note(self, code: str, name: str = "") -> None:
+        """Count something odd; the same thing once, where it has a name."""
         with self._lock:
+            if name and (code, name) in self._noted:
+                return
+            self._noted.add((code, name))
             self.counts[code] += 1
 
 

@@ -105,11 +105,11 @@ class Order:
         return not self.narrowed and all(series.whole for series in self.series)
 
     @property
-    def listed(self) -> frozenset[str] | None:
-        """The keys of all listed instances; None when some series is not listed."""
+    def listed(self) -> Mapping[str, str] | None:
+        """The keys of all listed instances to their series; None when some series is not listed."""
         if not self.series or any(series.targets is None for series in self.series):
             return None
-        return frozenset(target.key for series in self.series for target in series.targets or ())
+        return {target.key: series.key for series in self.series for target in series.targets or ()}
 
     @property
     def unwanted(self) -> frozenset[str]:

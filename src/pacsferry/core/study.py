@@ -111,6 +111,7 @@ class StudyRun:
         self._error: FerryError | None = None
         self._began = time.monotonic()
         self._sinks: list[StudySink] = []
+        self._noted: set[tuple[str, str]] = set()
         self._once_more = OnceMore(means.budget)
 
     # --- the flow
@@ -260,6 +261,7 @@ class StudyRun:
             stop=self._means.stop,
             pace=self._means.budget.received,
             another=self._means.budget.another,
+            noted=self._noted,
         )
         self._sinks.append(sink)
         return sink

@@ -77,8 +77,8 @@ def _unknown(now: StudyState, signs: Signs) -> Status:
 
 def reasons(now: StudyState, signs: Signs, settled: Mapping[str, int]) -> dict[str, int]:
     """Counts per reason code: of what is held or excluded (``settled``), of what is missing, of what is odd."""
-    counts = Counter(settled)
-    counts.update(signs.odd)
+    # What was refused at first and held when it came by name is one thing.
+    counts = Counter(settled) | Counter(signs.odd)
     if now.missing:
         away = min(signs.offline, now.missing)
         counts["offline"] += away
