@@ -17,8 +17,9 @@ from .choose import Chooser, Chosen, Programs
 from .conformance import statement
 from .dates import Shifts
 from .describe import sentences, table
+from .echoes import echoes
 from .explain import Told, explained
-from .program import Op, Program, element
+from .program import Op, Program, alike, element
 from .released import without
 from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
@@ -85,6 +86,7 @@ class Engine:
             pixel_step=subject.put_pixels,
             strict=again is not None,
             shift=lambda: self.shift(source, subject),
+            echoes=echoes(subject, chosen.program),
             days=again.days if again is not None else frozenset(),
             strangers=self._programs.strangers(subject, chosen),
         )
@@ -208,7 +210,9 @@ def _released(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
         return ""
     if step.op is Op.DATE:
         return (splice.moved(step.vr.decode(), subject.raw(tag).strip(b" \0"), step) or b"").decode("ascii")
-    return subject.text(tag) if step.op in _RELEASED else ""
+    if step.op not in _RELEASED or tag not in subject.by_tag or not alike(subject.by_tag[tag][1], step.vr):
+        return ""
+    return subject.text(tag) if splice.passes(step.op, subject.raw(tag)) else ""
 
 
 def _ours(rules: RuleSet, subject: Subject, chosen: Chosen, pseudonym: str, study: str) -> list[tuple[int, bytes]]:

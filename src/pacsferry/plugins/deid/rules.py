@@ -13,7 +13,7 @@ from .policy import Policy, policy
 from .policy_rules import Override
 
 #: Grows with every change of the engine that changes what is written.
-ENGINE = 2
+ENGINE = 3
 
 #: What DeidentificationMethod says where the profile has rules of its own.
 OWN_RULES = "rules of the site profile"

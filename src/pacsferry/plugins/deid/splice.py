@@ -14,6 +14,7 @@ from pacsferry.core.model import Keys
 
 from . import dates, pixels, reference
 from .context import Context
+from .echoes import Echoes
 from .moving import dated, too_old
 from .needles import Haul
 from .private import Strangers
@@ -25,7 +26,10 @@ _NUMBERS = re.compile(rb"[0-9+\-.eE \\\0]*")
 _ODD_NUMBERS = re.compile(
     rb"[ \\]*(?:[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan|snan)[0-9]*)[ \\\0]*)+", re.IGNORECASE
 )
-_CODES = re.compile(rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]\\\0]*")
+# Letters of either case, as many writers have them, but of no more than 16 characters (PS3.5 6.2).
+_CODE_VALUE = rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]]{0,16}"
+_CODES = re.compile(_CODE_VALUE + rb"[ \0]*(?:\\" + _CODE_VALUE + rb"[ \0]*)*")
+_ONE_CODE = re.compile(_CODE_VALUE)
 _UIDS = re.compile(rb"[0-9.\\\0 ]*")
 _UID = re.compile(r"[0-9.]{1,64}")
 _STRUCTURAL = "1.2.840.10008."
@@ -41,9 +45,9 @@ _CHARSET, _BIRTH = 0x00080005, 0x00100030
 
 
 class Invalid(Exception):
-    """A value that was passed on is not of its VR, or names a date that was moved: do it again, looking at each.
+    """A value that was passed on is not of its VR, or names a day that was moved or went: do it again, looking at each.
 
-    ``days`` are the days, of eight digits, that were moved.
+    ``days`` are these days, of eight digits.
     """
 
     def __init__(self, days: frozenset[bytes]) -> None:
@@ -65,10 +69,14 @@ class Splice:
         pixel_step: Callable[[Element, Step, Writer], None],
         strict: bool,
         shift: Callable[[], int],
+        echoes: Echoes,
         days: frozenset[bytes] = frozenset(),
         strangers: Strangers | None = None,
     ) -> None:
-        """``shift`` gives the patient's shift in days; ``days`` and ``strict`` are for a second pass (``Invalid``)."""
+        """``shift`` gives the patient's shift in days; ``days`` and ``strict`` are for a second pass (``Invalid``).
+
+        ``echoes`` is what nothing that stays may repeat.
+        """
         self._scanner, self._data = scanner, scanner.data
         self._top = top
         self._keys, self._pseudonym = keys, pseudonym
@@ -79,7 +87,8 @@ class Splice:
         self._strict = strict
         self._shift, self._strangers = shift, strangers
         self._shift_days: int | None = None
-        self._moved: set[bytes] = set()
+        self._moved: set[bytes] = set(echoes.days)
+        self._ids = echoes.ids
         self._tell = [form for day in sorted(days) for form in dates.written(day)]
         self._numbers: list[memoryview] = []
         self._codes: list[memoryview] = []
@@ -106,13 +115,14 @@ class Splice:
     ) -> None:
         """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
         self._level(elements, Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
-        if not _NUMBERS.fullmatch(b"\\".join(self._numbers)) or not _CODES.fullmatch(b"\\".join(self._codes)):
+        numbers, codes = b"\\".join(self._numbers), b"\\".join(self._codes)
+        if not _NUMBERS.fullmatch(numbers) or not _CODES.fullmatch(codes) or self._is_id(numbers + b"\\" + codes):
             raise Invalid(frozenset(self._moved))
         if self._moved and not self._strict and self._told():
             raise Invalid(frozenset(self._moved))
 
     def _told(self) -> bool:
-        """Whether a day that was moved stands somewhere in the header as it was, and would tell the shift."""
+        """Whether a day that was moved or went stands somewhere in the header as it was."""
         header = b"".join(self.writer.chunks)
         return any(form in header for day in self._moved for form in dates.written(day))
 
@@ -237,8 +247,17 @@ class Splice:
             self.writer.put_text(step.head, padded(b"" if self._tells(raw) else raw, step.vr))
 
     def _tells(self, raw: bytes) -> bool:
-        """Whether a value names a day that was moved."""
+        """Whether a value names a day that was moved, or that went."""
         return any(form in raw for form in self._tell)
+
+    def _is_id(self, raw: bytes) -> bool:
+        """Whether numbers or codes have the patient's id, or another number of the patient, among them."""
+        return self._ids is not None and self._ids.search(raw) is not None
+
+    def passes(self, op: Op, raw: bytes) -> bool:
+        """Whether text or a code of the top level is what goes out."""
+        good = op is not Op.CODE or (_CODES.fullmatch(raw) is not None and not self._is_id(raw))
+        return good and not self._tells(raw)
 
     def _dummy(self, step: Step) -> None:
         value = padded(DUMMIES[step.vr.decode()], step.vr)
@@ -263,15 +282,21 @@ class Splice:
         raw = self._value(one, step, here)
         if raw is None or (one[0] == _CHARSET and not text.known(raw)):
             return
-        good = _CODES.fullmatch(raw) and not self._tells(raw)
-        self.writer.put_value(step.head, padded(raw, step.vr) if good else b"")
+        if not _CODES.fullmatch(raw) or self._tells(raw) or self._is_id(raw):
+            values = [value if self._good_code(value) else b"" for value in raw.split(b"\\")]
+            raw = b"\\".join(values) if any(values) else b""
+        self.writer.put_value(step.head, padded(raw, step.vr))
+
+    def _good_code(self, value: bytes) -> bool:
+        return bool(_ONE_CODE.fullmatch(value.strip(b" \0"))) and not self._tells(value) and not self._is_id(value)
 
     def _number(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
         good = _NUMBERS.fullmatch(raw) or _ODD_NUMBERS.fullmatch(raw)
-        self.writer.put_value(step.head, padded(raw, step.vr) if good and not self._tells(raw) else b"")
+        told = self._tells(raw) or self._is_id(raw)
+        self.writer.put_value(step.head, padded(raw, step.vr) if good and not told else b"")
 
     def _structural(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
@@ -328,11 +353,12 @@ class Splice:
         self.writer.put_value(step.head, padded("\\".join(new).encode("ascii"), b"UI"))
 
     def uid(self, original: str, keyword: str) -> str:
-        """The new UID of one original; structural ones stay if they are UIDs at all."""
+        """The new UID of one original; structural ones stay if they are UIDs at all and name no day of the patient."""
         original = original.strip(" \0")
         if not original:
             return ""
-        if original.startswith(_STRUCTURAL) and not _UID.fullmatch(original):
+        sound = _UID.fullmatch(original) and not self._tells(original.encode("latin-1"))
+        if original.startswith(_STRUCTURAL) and not sound:
             original = "not a UID: " + original
         new = self._keys.uid(original)
         if new != original:
