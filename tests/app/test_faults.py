@@ -218,6 +218,79 @@ def test_objects_of_another_patient_are_held_and_nothing_of_the_study_stays(ther
         assert ledger.check_chain().ok
 
 
+@pytest.mark.parametrize("over", TRANSPORTS)
+@pytest.mark.parametrize("fault", ["other-patient:nth=2", "truncated-object:nth=2"])
+def test_what_was_held_for_what_the_archive_sent_comes_once_it_is_put_right(there, over, fault):
+    there.archive.faults.add(fault)
+    loaded = there.load(ACC, over=over)
+    row = only_row(loaded)
+    assert (row.status, row.missing, loaded.exit_code) == (Status.HELD, 0, 5)
+    assert sum(row.reasons.values()) == row.held > 0
+    completes(there, over)
+
+
+#: Fault, transports, and how many requests it takes; none of them brings anything but the last.
+PASSING = [
+    ("reset:nth=1,times=2", ("wado-rs", "c-get"), 3),
+    ("reset:nth=1,times=1", ("c-move",), 2),
+    ("abort:nth=1,times=2", ("wado-rs", "c-get"), 3),
+    ("abort:nth=1,times=1", ("c-move",), 2),
+    ("silence:nth=1,times=1", TRANSPORTS, 2),
+    ("nothing:times=1", ("c-get", "c-move"), 2),
+    ("cannot-perform:times=1", ("c-move",), 2),
+    ("out-of-resources:times=1", ("c-get", "c-move"), 2),
+    ("unable-to-process:times=1", ("c-get", "c-move"), 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "over", "requests"), [(fault, over, count) for fault, overs, count in PASSING for over in overs]
+)
+def test_what_is_over_in_a_moment_costs_no_study(there, fault, over, requests):
+    there.archive.faults.add(fault)
+    loaded = there.load(ACC, over=over)
+    assert (only_row(loaded).status, dict(only_row(loaded).reasons), loaded.exit_code) == (Status.OK, {}, 0)
+    assert [one.level for one in there.archive.log.of(over)] == ["STUDY"] * requests
+    assert len(set(there.archive.log.sent(over))) == SLICES
+
+
+@pytest.mark.parametrize("fault", ["find-abort:times=1", "find-silence:times=1", "find-fails:times=1"])
+def test_a_query_that_fails_in_passing_is_asked_again(there, fault):
+    there.archive.faults.add(fault)
+    loaded = there.load(ACC, over="c-get", extra='[find]\nuse = "c-find"')
+    assert (only_row(loaded).status, loaded.exit_code) == (Status.OK, 0)
+
+
+@pytest.mark.parametrize(
+    ("over", "fault"), [("c-get", "identifier-mismatch"), ("c-move", "identifier-mismatch"), ("wado-rs", "http-404")]
+    + [("wado-rs", "http-406")],
+)  # fmt: skip
+def test_where_there_is_no_instance_level_the_series_is_asked_for_again(there, over, fault):
+    there.archive.faults.add(f"{fault}:level=IMAGE,verb={over}", "drop:nth=3,times=1")
+    loaded = there.load(ACC, over=over)
+    assert (only_row(loaded).status, loaded.exit_code) == (Status.OK, 0)
+    assert [one.level for one in there.archive.log.of(over) if one.sent] == ["STUDY", "SERIES"]
+    assert len(there.images()) == SLICES
+
+
+@pytest.mark.parametrize("over", TRANSPORTS)
+def test_an_instance_that_never_comes_does_not_bring_its_series_again(there, over):
+    there.archive.faults.add("drop:nth=1,told=yes" if over != "wado-rs" else "drop:nth=1")
+    loaded = there.load(ACC, over=over)
+    assert only_row(loaded).status is Status.INCOMPLETE
+    sent = there.archive.log.sent(over)
+    assert len(sent) == len(set(sent)) == SLICES - only_row(loaded).missing
+
+
+@pytest.mark.parametrize("code", ["http-401", "http-403", "redirect"])
+def test_what_a_person_has_to_change_is_asked_for_once(there, code):
+    there.archive.faults.add(f"{code}:verb=wado-rs")
+    loaded = there.load(ACC)
+    assert (only_row(loaded).status, loaded.exit_code) == (Status.FAILED, 4)
+    assert set(only_row(loaded).reasons) == {"http-redirect" if code == "redirect" else code}
+    assert {one.level for one in there.archive.log.of("wado-rs")} <= {"STUDY"}
+
+
 def test_no_query_at_all_is_an_error_before_any_contact(there):
     with pytest.raises(FerryError, match="nothing was asked for") as err:
         there.load()

@@ -166,12 +166,13 @@ class Ledger:
                 changes.introduce(conn, key, subject, case_id, original)
                 self._event(conn, run, "introduced", object=key)
 
-    def expect(self, run: str, plan: StudyPlan, *, again: bool = False) -> None:
+    def expect(self, run: str, plan: StudyPlan, *, again: bool = False, anew: frozenset[str] = frozenset()) -> None:
         """Lay what the archive lists over what is known.
 
         What is stored stays; what is not listed any more and not stored is dropped. While another live process works
         on the study, nothing is set back. ``again``: what was held, and what a gate excluded, is expected again
-        (without it, such an instance is done with, or each load would fetch it anew).
+        (without it, such an instance is done with, or each load would fetch it anew). ``anew`` are reason codes of what
+        is held and expected again in any case.
         """
         told = {"evidence": plan.evidence.value, "expected": plan.expected, "announced": plan.announced}
         told |= {"series": len(plan.series), "instances": len(plan.instances)}
@@ -180,7 +181,7 @@ class Ledger:
                 sa.select(tables.study).where(tables.study.c.key == plan.key).with_for_update()
             ).one_or_none()
             busy = row is not None and leases.holder(row, but=self._me) is not None
-            changes.expect(conn, plan, busy=busy, again=again)
+            changes.expect(conn, plan, busy=busy, again=again, anew=anew)
             self._event(conn, run, "expected", object=plan.key, details=told)
 
     def lease(self, study: str, *, seconds: float = leases.SECONDS) -> Lease | None:

@@ -41,18 +41,24 @@ def code(text: str) -> str:
     return text if _CODE.fullmatch(text) else "unnamed"
 
 
-def expect(conn: sa.Connection, plan: StudyPlan, *, busy: bool, again: bool) -> None:
+def expect(
+    conn: sa.Connection, plan: StudyPlan, *, busy: bool, again: bool, anew: frozenset[str] = frozenset()
+) -> None:
     """Lay the plan over what is known.
 
     ``busy``: another live process works on the study, so nothing of its work is set back. ``again``: what was held,
-    and what a gate excluded, is expected again (the rules have changed).
+    and what a gate excluded, is expected again (the rules have changed); of what is held for a reason in ``anew`` that
+    holds always.
     """
     row = introduce(conn, plan.key, plan.subject, plan.case_id, plan.original)
     have = {one.key: one for one in conn.execute(sa.select(instance).where(instance.c.study_id == row.id))}
     barred = {one.key: one.excluded for one in plan.series if one.excluded}
     listed = {one.key: one for one in plan.instances}
-    changes = [_planned(row.id, one, have.get(key), barred.get(one.series, ""), again) for key, one in listed.items()]
-    changes += [_unlisted(one, plan.evidence, again) for key, one in have.items() if key not in listed]
+    fresh = {key for key, one in have.items() if again or (one.state == _HELD and one.code in anew)}
+    changes = [
+        _planned(row.id, one, have.get(key), barred.get(one.series, ""), key in fresh) for key, one in listed.items()
+    ]
+    changes += [_unlisted(one, plan.evidence, key in fresh) for key, one in have.items() if key not in listed]
     made = [one for one in changes if one is not None and not (busy and one.before is not None)]
     _write(conn, row.id, made)
     _rewrite_series(conn, row.id, plan.series)

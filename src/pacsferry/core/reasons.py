@@ -188,6 +188,9 @@ REASONS: dict[str, Reason] = {
     "not-tried": _again("it was not asked for because the run ended before"),
 }
 
+#: Of what is held, what may be put right at the archive without anybody telling us: each run looks again.
+PUT_RIGHT_THERE = frozenset({"malformed", "mixed-patients", "other-patient", "uid-mismatch", "worker-died"})
+
 _UNKNOWN = Reason(means="an unknown reason", advice="report it", retryable=False)
 
 

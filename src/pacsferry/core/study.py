@@ -31,6 +31,7 @@ from .ports import Transport
 from .progress import Progress, Told
 from .publish import Publisher, Work, prune_folders
 from .query import Asked
+from .reasons import PUT_RIGHT_THERE
 from .survey import Found
 from .workers import CHANGED, Answer, Task, WorkerPool
 
@@ -169,7 +170,7 @@ class StudyRun:
 
     def _expect(self, order: Order, *, again: bool) -> None:
         """What is held deserves another look once rules, gates, selection or version are others than they were."""
-        self._means.ledger.expect(self._means.run, order.plan, again=again)
+        self._means.ledger.expect(self._means.run, order.plan, again=again, anew=PUT_RIGHT_THERE)
         self._done = self._means.ledger.settled(self._found.key)
 
     def _not_surveyed(self, before: StudyState | None, error: TransferError) -> Result:
