@@ -28,6 +28,29 @@ def test_query_is_find(there, site):
     assert call("query", "ACC100", "-s", site).document == call("find", "ACC100", "-s", site).document
 
 
+def test_find_stops_before_the_study_that_would_exceed_a_limit(there, site):
+    every = call("find", "--from", "20000101", "-s", site).document["results"]
+    first = every[0]["image_count"]
+    assert len(every) > 1
+    for words, count in ((first, 1), (first - 1, 0), (sum(row["image_count"] for row in every), len(every))):
+        told = call("find", "--from", "20000101", "--max-images", words, "-s", site)
+        assert (told.code, len(told.document["results"])) == (0, count)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ('layout.use="case"', "layout.use: no layout named 'case'; did you mean 'cases'?"),
+        ('gate=[{use="sop-clas"}]', "gate.0.use: no gate named 'sop-clas'; did you mean 'sop-class'?"),
+        ('gate=[{use="sop-class",foo=1}]', "gate.0.foo: unknown key"),
+    ],
+)
+def test_a_wrong_name_has_its_address_and_nobody_is_contacted(there, site, key, says):
+    told = call("find", "ACC100", "-s", site, "--set", key)
+    assert (told.code, there.archive.log.of()) == (2, [])
+    assert told.document["error"].startswith(says)
+
+
 def test_find_nothing_is_3(there, site):
     told = call("find", "NOPE", "-s", site)
     assert (told.code, told.document["status"], told.document["not_found"]) == (3, "not_found", [1])

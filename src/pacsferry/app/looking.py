@@ -206,6 +206,7 @@ def find(
     *,
     sets: Sequence[str] = (),
     max_studies: int | None = None,
+    max_images: int | None = None,
     identified: bool = False,
     wait: bool = True,
     told: Told = silent,
@@ -245,14 +246,23 @@ def find(
         audit.append("find", wiring.archive.name, outcome="failed" if errors else "ok", details=details)
     if len(set(codes)) > 1:
         codes = [5 if code in {3, 4} else code for code in codes]
-    limited = rows if max_studies is None else rows[:max_studies]
     return FoundRows(
-        rows=tuple(limited),
+        rows=tuple(_limited(rows, max_studies, max_images)),
         errors=tuple(errors),
         not_found=tuple(empty),
         exit_code=strictest(codes),
         hint=next(iter(hints), None),
     )
+
+
+def _limited(rows: Sequence[FoundRow], max_studies: int | None, max_images: int | None) -> Iterator[FoundRow]:
+    """The first rows, up to the one that would exceed a limit."""
+    images = 0
+    for row in rows[:max_studies]:
+        images += row.image_count or 0
+        if max_images is not None and images > max_images:
+            return
+        yield row
 
 
 def _found(asked: Asked, match: Match) -> FoundRow:

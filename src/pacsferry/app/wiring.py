@@ -143,8 +143,11 @@ def wire(resolved: Resolved, plugins: Registry) -> Wiring:
         vendor: Vendor = plugins.named("vendor", profile.archive.vendor)
     except ConfigError as err:
         raise ConfigError(f"archive.vendor: {err}", hint=err.hint) from None
-    # Workers build it by name too; here an error has its address.
+    # Workers build these by name too; here an error has its address.
     part(plugins, _RULES, profile.deidentify, "deidentify")
+    part(plugins, "layout", profile.layout, "layout")
+    for number, choice in enumerate(profile.gate):
+        part(plugins, "gate", choice, f"gate.{number}")
     archive = known(profile.archive.at(resolved.base).with_quirks(vendor.quirks), plugins)
     choices = _choices(resolved)
     transports = tuple(

@@ -38,6 +38,7 @@ def find(
     date_to: o.To = None,
     modality: o.Modality = None,
     max_studies: o.MaxStudies = None,
+    max_images: o.MaxImages = None,
     identified: Annotated[
         bool, typer.Option("--identified", help="Show all that the archive answers; audited. Needs a terminal.")
     ] = False,
@@ -84,6 +85,7 @@ def find(
             asked,
             sets=sets or (),
             max_studies=max_studies,
+            max_images=max_images,
             identified=identified,
             wait=not no_wait,
             told=tell,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from .query import KEYS
 from .secretrefs import SecretRef
 from .units import Duration
 
@@ -96,7 +98,9 @@ def _network(text: str) -> str:
     return text
 
 
-_TERM = r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)"
+#: Numbers of the registered sets of PS3.3 tables C.12-2 and C.12-3, and of those that only code extensions reach.
+_REGISTERED = r"(6|13|100|101|109|110|126|127|138|144|148|166|203)"
+_TERM = rf"(ISO_IR ({_REGISTERED}|192)|ISO 2022 IR ({_REGISTERED}|58|87|149|159)|GB18030|GBK)"
 
 AeTitle = Annotated[
     str, Shape(r" *[!-\[\]-~][ -\[\]-~]*", "write 1 to 16 ASCII characters, no backslash (PS3.5 6.2, AE)", 16)
@@ -296,6 +300,18 @@ class Timeouts(Strict):
 #: Keywords of what an archive counts (PS3.4 C.3.4).
 COUNTS = r"NumberOf(Patient|Study|Series)Related(Studies|Series|Instances)"
 Keyword = Annotated[str, Shape(r"[A-Z][A-Za-z0-9]*", "write a keyword of PS3.6, for example StudyTime", 64)]
+
+
+def _matchable(word: str) -> str:
+    if word not in KEYS:
+        near = difflib.get_close_matches(word, KEYS, n=1)
+        raise ValueError(
+            f"did you mean {near[0]!r}?" if near else f"write one that can be matched: {', '.join(KEYS)}",
+        )
+    return word
+
+
+Matchable = Annotated[Keyword, AfterValidator(_matchable)]
 Seconds = Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
@@ -340,7 +356,7 @@ class Quirks(Strict):
     wildcards: StrictBool | None = Field(
         default=None, description="* and ? are matched; if not, a key with one is filtered here only"
     )
-    unmatched: tuple[Keyword, ...] | None = Field(
+    unmatched: tuple[Matchable, ...] | None = Field(
         default=None, description="keys that the archive refuses to match; they are filtered here only"
     )
     unasked: tuple[Keyword, ...] | None = Field(
