@@ -284,7 +284,7 @@ def test_while_the_archive_is_in_distress_studies_wait_and_then_come(many):
     there.archive.faults.add("http-503:retry_after=0,times=7,verb=wado-rs")
     steps = []
     done = loaded(there, *accessions, told=steps.append)
-    assert [row.status for row in sorted(done.rows, key=lambda row: row.request)] == ["failed"] * 4 + ["ok"] * 4
+    assert [row.status for row in sorted(done.rows, key=lambda row: row.request)] == ["failed"] * 2 + ["ok"] * 6
     assert done.exit_code == 5
     assert any("shows signs of distress (http-503" in step.text for step in steps)
     assert any("signs of distress" in text for text in done.verification["warnings"])
