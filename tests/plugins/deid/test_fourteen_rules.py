@@ -147,6 +147,20 @@ def test_rule_5_what_earlier_tools_wrote_is_kept_where_it_is_recognised():
     assert out.PatientIdentityRemoved == "YES"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Per DICOM PS 3.15 AnnexE. Details in 0012,0064",
+        "{Per DICOM PS 3.15 AnnexE. Details in 0012,0064}",
+        "PixelMed DicomCleaner",
+        "gdcmanon",
+    ],
+)
+def test_rule_5_what_well_known_archives_and_tools_write_is_kept(said):
+    out = cleaned(file(image(E(0x00120063, "LO", said))))
+    assert list(out.DeidentificationMethod) == [said, engine().rules.method]
+
+
 def test_rule_6_preamble_and_file_meta_are_made_anew():
     meta = [E(0x00020003, "UI", UID), E(0x00020016, "AE", "SCANNER7"), E(0x00020013, "SH", "VENDOR")]
     data = whole(clean(file(image(), meta=meta, preamble=b"Larry Lighthouse".ljust(128))))

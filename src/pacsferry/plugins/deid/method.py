@@ -12,7 +12,7 @@ from .rules import CID_7050
 METHOD, CODE_SEQUENCE = 0x00120063, 0x00120064
 
 _SPLIT = re.compile(r"[^A-Za-z]+")
-_HARMLESS = re.compile(r"[A-Za-z ,.;:()/+_\-]*|(?:(?:[A-Za-z ,;:()/+_\-]|(?<!\d)\d{1,4}[a-e]?(?!\d)|\.)*)")
+_HARMLESS = re.compile(r"[A-Za-z ,.;:(){}/+_\-]*|(?:(?:[A-Za-z ,;:(){}/+_\-]|(?<!\d)\d{1,4}[a-e]?(?!\d)|\.)*)")
 
 
 def recognised(value: str) -> bool:
