@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pacsferry.core import processes
 from pacsferry.core.archive import Archive, Dimse, Receiver, Timeouts
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Receipt, Wanted
@@ -54,6 +55,15 @@ def test_a_study_comes_whole_and_leaves_nothing(tool, objects):
     assert tool.fetch(study_of(objects), sink).code == ""
     assert sink.instances == sorted(one.SOPInstanceUID for one in objects)
     assert left() == []
+
+
+def test_a_folder_that_is_not_in_memory_is_refused_before_anybody_is_contacted(sim, tmp_path):
+    if processes.file_system(tmp_path) in {"tmpfs", "ramfs"}:
+        pytest.skip("the temporary folder lies in memory here")
+    tmp_path.chmod(0o700)
+    with pytest.raises(ConfigError, match="does not lie in memory"):
+        transport.getscu(archive_of(sim, timeouts=TIMEOUTS), DcmtkSettings(folder=str(tmp_path)))
+    assert sim.log.of() == []
 
 
 def test_what_the_tool_counts_is_not_believed(tool, objects, sim):

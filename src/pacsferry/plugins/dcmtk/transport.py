@@ -79,7 +79,8 @@ class Retrieval:
         self._kind, self._dimse = kind, dimse
         self._timeouts, self._settings = archive.timeouts, settings
         self._program = find(kind.tool, settings.program)
-        self._parent: Path | None = None
+        self._parent = parent_of(settings.folder)
+        self._swept = False
         self._running: set[Tool] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -136,9 +137,9 @@ class Retrieval:
     def _memory(self) -> Path:
         """The place in memory, looked after on first use: leftovers of dead processes go."""
         with self._lock:
-            if self._parent is None:
-                self._parent = parent_of(self._settings.folder)
+            if not self._swept:
                 sweep(self._parent)
+                self._swept = True
             return self._parent
 
     def _started(self, request: bytes, folder: MemoryFolder, wanted: Wanted, more: tuple[str, ...]) -> Tool:
