@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +13,10 @@ from typing import Any
 from pacsferry import clearer
 from pacsferry.core import startup
 from pacsferry.core.arrivals import ArrivalStore
-from pacsferry.core.errors import ConfigError, FerryError, StoreError
+from pacsferry.core.errors import ConfigError, FerryError, HeldError, StoreError
 from pacsferry.core.flow import Ladder, Limits, Naming, Outcome, Run
-from pacsferry.core.ledger import Ledger
-from pacsferry.core.ledger_model import Asked as Remembered
 from pacsferry.core.ledger_model import Owner
-from pacsferry.core.model import Level, Query, Row, Status
+from pacsferry.core.model import Row, Status
 from pacsferry.core.progress import Told, silent
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
@@ -35,6 +32,7 @@ from .local import LocalWorker
 from .opening import Opened, existing, made, opened
 from .pacing import budget_of, saying
 from .plans import saved_plan
+from .remembered import frozen, told_of, unfinished
 from .reporting import write_reports
 
 STAGING = ".staging"
@@ -111,45 +109,12 @@ def resume(
         return done
     there, resolved = existing(project, site, sets)
     with opened(there, resolved, accept_changed=options.accept_changed) as work:
-        asked = unfinished(work, again=again)
-        return _run("resume", work, asked, options, told, stop)
-
-
-_FINISHED = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED})
-
-
-def unfinished(work: Opened, *, again: bool) -> list[Asked]:
-    """The requests that are not complete, each once, numbered anew."""
-    left = (one for one in _unfinished(work.ledger) if again or one.status is not Status.NOT_FOUND)
-    return [_thawed(one.text, number) for number, one in enumerate(left, start=1)]
-
-
-def unfinished_statuses(ledger: Ledger) -> list[Status | None]:
-    """How each request that led to no complete study ended; None where its run did not come to it."""
-    return [one.status for one in _unfinished(ledger)]
-
-
-def _unfinished(ledger: Ledger) -> list[Remembered]:
-    verdicts = ledger.verdicts()
-    return [one for one in ledger.latest_requests() if not _settled(verdicts, one)]
-
-
-def _settled(verdicts: Mapping[str, Status | None], one: Remembered) -> bool:
-    if one.status is None or not one.studies:
-        return one.status in _FINISHED
-    return all(verdicts.get(key) in _FINISHED for key in one.studies)
-
-
-def frozen(asked: Asked) -> str:
-    """A request as the linkage table keeps it."""
-    said = {"typed": asked.typed, "keys": asked.query.keys, "series": asked.series, "images": asked.images}
-    return json.dumps(said, sort_keys=True)
-
-
-def _thawed(text: str, ordinal: int) -> Asked:
-    said = json.loads(text)
-    query = Query(level=Level.STUDY, keys=said["keys"])
-    return Asked(ordinal=ordinal, typed=said["typed"], query=query, series=said["series"], images=said["images"])
+        left = unfinished(work, again=again)
+        loaded = _run("resume", work, left.here, options, told, stop)
+        warnings = [*loaded.verification["warnings"], *told_of(left.elsewhere)]
+        # Who names no profile asks for all of the project.
+        code = loaded.exit_code or (HeldError.exit_code if left.elsewhere and site is None else 0)
+        return replace(loaded, verification={**loaded.verification, "warnings": warnings}, exit_code=code)
 
 
 # --- one run
@@ -160,7 +125,7 @@ def _run(
 ) -> Loaded:
     quiet()
     run = work.ledger.start_run(command, details={"requests": len(asked)})
-    work.ledger.typed(run, [(one.ordinal, frozen(one)) for one in asked])
+    work.ledger.typed(run, [(one.ordinal, frozen(one, work)) for one in asked])
     try:
         outcome = _go(work, run, asked, options, told, stop)
     except FerryError:

@@ -316,7 +316,7 @@ def status(
     project: str, accession: str | None = None, *, site_name: str | None = None, sets: Sequence[str] = ()
 ) -> ProjectStatus:
     """What is there, what is incomplete or held, why, and what to do. An unknown accession is an error."""
-    from .loading import unfinished_statuses
+    from .remembered import unfinished_statuses
 
     there = existing_project(project, site_name, sets)
     with ledger_of(there) as ledger:
