@@ -27,6 +27,7 @@ BEGIN, END = "<!-- describe: begin, made by tools/pages.py -->", "<!-- describe:
 #: Page below docs/reference -> its text.
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": pages_commands.commands,
+    "dimse.md": pages_documents.dimse,
     "errors.md": pages_documents.errors,
     "faults.md": pages_plugins.faults,
     "hooks.md": pages_plugins.hooks,

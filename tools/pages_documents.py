@@ -57,6 +57,27 @@ as long as `archive.timeouts.nearline` allows. A 401 fetches a new token once, w
 
 """
 
+DIMSE = """# DIMSE statuses, and what is tried next
+
+What the finder `c-find` and the transports `c-get` and `c-move` make of a final status (PS3.7 Annex C, PS3.4 C.4), and
+the [reason code](reasons.md) that stands in reports where nothing helps. [HTTP statuses](http.md) have their own page.
+
+"""
+
+LADDER = """
+Anything else of Axxx, Bxxx and Cxxx is `unable-to-process`.
+
+## What is tried next, by reason
+
+The same for every transport, and always only for what is still missing. *Once more* are further requests of the same
+kind while they bring nothing: with pauses and jitter (`[budget] back_off`), in one place, so that what a transport has
+tried by itself counts. Then comes another level of the same transport, then the next transport of the profile.
+*Instances* are asked for at once where one of them may be why the archive breaks off. *Above* is a series instead of
+instances, and the study instead of series: where nothing came at a level, the archive may not have it. A reason that is
+not here is not tried again; a person has to change something, or the next transport may serve.
+
+"""
+
 PROFILE = """# Keys of a site profile
 
 Everything a site profile may say; how profiles are found, extended and overridden is in [profiles](../profiles.md).
@@ -123,6 +144,26 @@ def http() -> str:
         "\nAnything else below 200 or from 300 on is `http-error`: another transport; `resume` may help after 5xx.\n"
     )
     return HTTP + table(("status", "what is tried next", "reason code", "again another day"), rows) + words
+
+
+def dimse() -> str:
+    """Every status of the table, and the remedy of each reason."""
+    from pacsferry.core.distress import WORDS
+    from pacsferry.core.ladder import REMEDIES, Remedy
+    from pacsferry.plugins.dimse.statuses import STATUS
+
+    rows = [(f"0x{status:04X}", meant.then.value, f"`{meant.code}`") for status, meant in sorted(STATUS.items())]
+
+    def levels(told: Remedy) -> str:
+        words = ["instances"] if told.apart else ["below"] if told.below else []
+        return ", ".join([*words, "above"] if told.above else words) or "none"
+
+    remedies = [
+        (WORDS.get(code, f"`{code}`"), str(told.more) if told.more else "no", levels(told))
+        for code, told in REMEDIES.items()
+    ]
+    ladder = table(("reason", "once more", "other levels"), remedies)
+    return DIMSE + table(("status", "what is tried next", "reason code"), rows) + LADDER + ladder
 
 
 # --- the site profile

@@ -329,7 +329,7 @@ def test_what_was_typed_is_remembered_with_how_it_ended(ledger, run):
         ("A1", Status.OK, (STUDY,)),
         ("A2", Status.NOT_FOUND, ()),
     ]
-    newest = {one.text: (one.status, one.run) for one in ledger.latest_requests()}
+    newest = {one.text: (one.status, one.run) for one in ledger.request_rows()}
     assert newest == {"A1": (Status.OK, run), "A2": (Status.OK, later), "A3": (None, later)}
 
 

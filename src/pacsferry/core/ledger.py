@@ -136,11 +136,6 @@ class Ledger:
         with self._store.read() as conn:
             return look.asked(conn, run)
 
-    def latest_requests(self) -> list[Asked]:
-        """Each text that was ever typed, once, as its newest run left it."""
-        newest = {one.text: one for one in self.request_rows() if one.text}
-        return list(newest.values())
-
     # Cases
 
     def number_subjects(

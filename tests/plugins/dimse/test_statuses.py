@@ -15,7 +15,7 @@ from pacsferry.plugins.dimse.statuses import STATUS, Then, failure, meaning_of
         (0xA700, "unable-to-process", Then.AGAIN),
         (0xA701, "cannot-match", Then.AGAIN),
         (0xA702, "cannot-perform", Then.AGAIN),
-        (0xB000, "sub-operation-failed", Then.AGAIN),
+        (0xB000, "sub-operation-failed", Then.REST),
         (0xA801, "destination-unknown", Then.CONFIGURATION),
         (0xA900, "identifier-mismatch", Then.LEVEL),
         (0xC000, "unable-to-process", Then.AGAIN),
@@ -29,11 +29,14 @@ from pacsferry.plugins.dimse.statuses import STATUS, Then, failure, meaning_of
 )
 def test_a_status_means_one_thing(status: int, code: str, then: Then) -> None:
     assert (meaning_of(status).code, meaning_of(status).then) == (code, then)
-    assert failure("C-GET", status).retryable is (then is Then.AGAIN)
+    assert failure("C-GET", status).retryable is (then in {Then.AGAIN, Then.REST})
 
 
 def test_every_meaning_has_words_and_the_ladder_knows_what_another_level_may_help() -> None:
     assert {one.code for one in STATUS.values()} <= set(REASONS)
+    assert all(remedy(one.code).more for one in STATUS.values() if one.then is Then.AGAIN)
+    assert all(remedy(one.code).below for one in STATUS.values() if one.then is Then.REST)
+    assert not any(remedy(one.code).more for one in STATUS.values() if one.then is Then.REST)
     assert all(remedy(one.code).above for one in STATUS.values() if one.then is Then.LEVEL)
     assert not {one.code for one in STATUS.values() if one.then in {Then.RUNG, Then.CONFIGURATION}} & set(REMEDIES)
 

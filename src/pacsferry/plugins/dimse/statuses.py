@@ -31,6 +31,7 @@ class Then(enum.Enum):
     """What to do about a final status, from the nearest to the farthest."""
 
     AGAIN = "the same request again, in a moment"
+    REST = "what is missing, at a lower level"
     LEVEL = "another level: a series instead of a study, an instance instead of a series"
     RUNG = "another transport"
     CONFIGURATION = "a person has to change the profile, or the archive's"
@@ -38,15 +39,15 @@ class Then(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """``code`` is a reason code. Only what ``then`` calls AGAIN is worth the same request."""
+    """``code`` is a reason code. What the ladder does about it stands in ``core.ladder``."""
 
     code: str
     then: Then
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may end otherwise."""
-        return self.then is Then.AGAIN
+        """Whether another request for the same may end otherwise."""
+        return self.then in {Then.AGAIN, Then.REST}
 
 
 def _mean(then: Then, code: str, *statuses: int) -> dict[int, Meaning]:
@@ -59,12 +60,12 @@ STATUS: Mapping[int, Meaning] = {
     **_mean(Then.AGAIN, "unable-to-process", 0x0110, 0x0210, 0x0213, NO_RESOURCES, 0xC000),
     **_mean(Then.AGAIN, "cannot-match", 0xA701),
     **_mean(Then.AGAIN, "cannot-perform", CANNOT_PERFORM),
-    **_mean(Then.AGAIN, "sub-operation-failed", SOME_FAILED),
+    **_mean(Then.REST, "sub-operation-failed", SOME_FAILED),
     **_mean(Then.AGAIN, "cancelled", CANCEL),
     # Keys that it does not take at this level, or of this model.
     **_mean(Then.LEVEL, "identifier-mismatch", 0x0105, 0x0106, 0x0114, 0x0115, 0x0117, 0x0120, 0x0121, 0x0212, 0xA900),
     # It has no such instance or frame.
-    **_mean(Then.AGAIN, "not-found", 0x0112, 0xAA00, 0xAA02, 0xAA03, 0xAA04),
+    **_mean(Then.REST, "not-found", 0x0112, 0xAA00, 0xAA02, 0xAA03, 0xAA04),
     # A service, class or operation that it does not have.
     **_mean(Then.LEVEL, "not-supported", 0x0118, 0x0119, NOT_SUPPORTED, 0x0123, 0x0211),
     **_mean(Then.RUNG, "not-authorised", 0x0124),
