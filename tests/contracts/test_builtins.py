@@ -93,34 +93,6 @@ class TestWebAuths(contracts.WebAuthContract):
         return offer.settings(**web_secrets[offer.name])
 
 
-RUNS = {
-    "finder": TestFinders,
-    "transport": TestTransports,
-    "anonymization profile": TestAnonymizationProfiles,
-    "pseudonym source": TestPseudonymSources,
-    "gate": TestGates,
-    "layout": TestLayouts,
-    "report": TestReports,
-    "vendor": TestVendors,
-    "web auth": TestWebAuths,
-    "fault": TestFaults,
-}
-
-
-def test_no_built_in_is_broken():
-    assert not BUILTINS.broken
-
-
-def test_every_kind_has_a_contract_and_a_run():
-    assert set(registry.KINDS) == set(contracts.CONTRACTS) == set(RUNS)
-    assert all(issubclass(run, contracts.CONTRACTS[kind]) for kind, run in RUNS.items())
-
-
-@pytest.mark.parametrize("kind", registry.KINDS)
-def test_every_kind_has_a_built_in(kind):
-    assert BUILTINS.names(kind), "a hook without a built-in that uses it is not a hook yet"
-
-
 class TestObservers(contracts.ObserverContract):
     offer = offers("observer")
 
@@ -136,3 +108,32 @@ class TestObservers(contracts.ObserverContract):
     @pytest.fixture
     def heard(self, listener):
         return lambda: [one["seq"] for one in listener.documents(5)]
+
+
+RUNS = {
+    "finder": TestFinders,
+    "transport": TestTransports,
+    "anonymization profile": TestAnonymizationProfiles,
+    "pseudonym source": TestPseudonymSources,
+    "gate": TestGates,
+    "layout": TestLayouts,
+    "report": TestReports,
+    "vendor": TestVendors,
+    "web auth": TestWebAuths,
+    "fault": TestFaults,
+    "observer": TestObservers,
+}
+
+
+def test_no_built_in_is_broken():
+    assert not BUILTINS.broken
+
+
+def test_every_kind_has_a_contract_and_a_run():
+    assert set(registry.KINDS) == set(contracts.CONTRACTS) == set(RUNS)
+    assert all(issubclass(run, contracts.CONTRACTS[kind]) for kind, run in RUNS.items())
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_kind_has_a_built_in(kind):
+    assert BUILTINS.names(kind), "a hook without a built-in that uses it is not a hook yet"

@@ -32,6 +32,7 @@ def test_built_ins_are_plugins_like_any_other():
     offers = load().offers
     assert {"wado-rs", "c-get", "c-move"} <= set(offers["transport"])
     assert {one.owner for found in offers["transport"].values() for one in found} <= {
+        "pacsferry:dcmtk",
         "pacsferry:dimse",
         "pacsferry:dicomweb",
     }

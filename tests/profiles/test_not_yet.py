@@ -141,10 +141,6 @@ def test_select_wants_what_it_says(tmp_path: Path) -> None:
     [
         ("export", '[[export]]\nuse = "header-index"'),
         ("destination", '[[destination]]\nname = "research-pacs"\nuse = "c-store"\naccepts = "deidentified"'),
-        ("archive.dimse.tls.mode", '[archive.dimse]\ntls = { mode = "required" }'),
-        ("archive.dimse.tls.ca", '[archive.dimse]\ntls = { mode = "off", ca = "ca.pem" }'),
-        ("archive.dimse.receiver.tls.mode", '[archive.dimse.receiver]\ntls = { mode = "required" }'),
-        ("archive.dimse.user_identity.use", '[archive.dimse]\nuser_identity = { use = "username", username = "me" }'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "mapping"\nfile = "ids.csv"'),
         ("pseudonyms.use", '[pseudonyms]\nuse = "de-id-service"'),
         ("layout.use", '[layout]\nuse = "subjects"'),
