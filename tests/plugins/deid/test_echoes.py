@@ -82,3 +82,8 @@ def test_reports_say_of_an_object_only_what_it_says_itself(element, fact):
     )
     draft = draft_by(keeps, file(image(*WHO, element)))
     assert getattr(draft.facts, fact) == ""
+
+
+def test_coefficients_beside_the_pixels_go():
+    out = whole(draft_by("basic", file(image(E(0x7FE00020, "OW", b"Larry Lighthouse")))))
+    assert b"Larry" not in out

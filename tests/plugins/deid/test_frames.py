@@ -345,6 +345,16 @@ def test_an_extended_offset_table_follows_too():
     assert struct.unpack("<2Q", out_of(clean_one).ExtendedOffsetTable) == (0, len(even(GREY)) + 8)
 
 
+def test_a_total_length_stays_only_while_it_is_right():
+    def total(frame: bytes, length: int) -> object:
+        more = (E(0x7FE00003, "UV", struct.pack("<Q", length)),)
+        return out_of(compressed([frame], more=more)).get("EncapsulatedPixelDataValueTotalLength")
+
+    assert total(GREY, len(GREY)) == len(GREY)
+    assert total(DIRTY, len(DIRTY)) is None
+    assert total(GREY, 12345678) is None
+
+
 @pytest.mark.parametrize("offsets", [(0, 10), (8, 16), (0,)])
 def test_an_extended_offset_table_that_points_elsewhere_is_held(offsets):
     more = (E(0x7FE00001, "OV", struct.pack(f"<{len(offsets)}Q", *offsets)),)

@@ -32,6 +32,9 @@ from .writer import Writer
 _NATIVE = DEFLATED | {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE}
 #: Extended Offset Table and its lengths (PS3.3 C.7.6.3.1.8, C.7.6.3.1.9).
 _TABLE, _LENGTHS = 0x7FE00001, 0x7FE00002
+#: Encapsulated Pixel Data Value Total Length (PS3.3 C.7.6.3.1).
+_TOTAL = 0x7FE00003
+_OF_FRAGMENTS = frozenset({_TABLE, _LENGTHS, _TOTAL})
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
@@ -165,12 +168,26 @@ class Subject:
         return encapsulated.tidied(self.scanner.data, self.fragments, max(shape.frames, 1), strip)
 
     def tables(self) -> list[tuple[int, bytes]]:
-        """The Extended Offset Table and its lengths, corrected; native pixel data has none. Raises ``HeldError``."""
-        offsets, lengths = pixels.longs(self.raw(_TABLE)), pixels.longs(self.raw(_LENGTHS))
-        if self.fragments is None or not (offsets or lengths):
+        """The Extended Offset Table and its lengths, corrected; native pixel data has none. Raises ``HeldError``.
+
+        The total length stays as long as it is right.
+        """
+        if self.fragments is None:
             return []
-        starts = self.fragments.starts()
-        longest = [end - start for start, end in self.fragments.values]
+        return [*self._offsets(self.fragments), *self._total(self.fragments)]
+
+    def _total(self, found: encapsulated.Fragments) -> list[tuple[int, bytes]]:
+        total = pixels.longs(self.raw(_TOTAL))
+        size = sum(end - start for start, end in found.values)
+        right = len(total) == 1 and size - len(found.values) <= total[0] <= size
+        return [(_TOTAL, element(_TOTAL, b"UV", struct.pack("<Q", *total)))] if right and self.tidied is None else []
+
+    def _offsets(self, found: encapsulated.Fragments) -> list[tuple[int, bytes]]:
+        offsets, lengths = pixels.longs(self.raw(_TABLE)), pixels.longs(self.raw(_LENGTHS))
+        if not (offsets or lengths):
+            return []
+        starts = found.starts()
+        longest = [end - start for start, end in found.values]
         if list(offsets) != starts or len(lengths) not in {0, len(starts)}:
             malformed("an extended offset table that does not point at the fragments")
         if any(not most - 1 <= length <= most for length, most in zip(lengths, longest, strict=False)):
@@ -222,7 +239,7 @@ def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
     by_tag = {element[0]: element for element in elements}
     subject = Subject(
         scanner=scanner,
-        elements=[one for one in elements if one[0] not in {_TABLE, _LENGTHS}] if _TABLE in by_tag else elements,
+        elements=elements if _OF_FRAGMENTS.isdisjoint(by_tag) else _without(elements, _OF_FRAGMENTS),
         by_tag=by_tag,
         dialect=dialect,
         transfer_syntax=wrapped.transfer_syntax,
@@ -230,6 +247,10 @@ def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
     )
     _check(subject)
     return subject
+
+
+def _without(elements: list[Element], tags: frozenset[int]) -> list[Element]:
+    return [one for one in elements if one[0] not in tags]
 
 
 def _class_of(by_tag: dict[int, Element], scanner: Scanner, said: str) -> str:
