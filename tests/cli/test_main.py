@@ -38,7 +38,7 @@ def loaded_by(*words):
         "import sys\nsys.argv = ['pacsferry', *sys.argv[1:]]\nfrom pacsferry.cli.main import run\n"
         "try:\n    run()\nexcept SystemExit:\n    pass\n"
         "# What stands there to be loaded on first use is not loaded.\n"
-        "loaded = [name for name, module in sys.modules.items() if type(module).__name__ != '_LazyModule']\n"
+        "loaded = [name for name, module in sys.modules.items() if type(module).__name__ != '_Later']\n"
         "print('\\n'.join(loaded), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ import pytest
 from pacsferry.core import processes
 from pacsferry.core.archive import Archive, Dimse, Receiver, Timeouts
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.ledger_model import Owner
 from pacsferry.core.model import Receipt, Wanted
 from pacsferry.plugins.dcmtk import running, transport
 from pacsferry.plugins.dcmtk.settings import DcmtkSettings
@@ -47,7 +48,7 @@ def study_of(objects, expected=4):
 
 
 def left():
-    return list(transport.parent_of().glob("pacsferry-dcmtk-*"))
+    return list(transport.parent_of().glob(f"pacsferry-dcmtk-{Owner.me().tag}-*"))
 
 
 def test_a_study_comes_whole_and_leaves_nothing(tool, objects):
