@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pacsferry.testing.corpus import KEPT_SEQUENCE, image
-from pacsferry.testing.encode import E, file
+from pacsferry.testing.encode import ENCODINGS, E, file
 from support.choosing import cleaned_by, codes, draft_by, profile, refusal
 from support.cleaning import KEYS, PSEUDONYM
 
@@ -241,3 +241,15 @@ def test_a_thousand_combinations_of_conditions_do_not_fill_the_memory():
     chosen = ruled(*rules)
     for number in range(40):
         assert cleaned_by(chosen, file(image(STATION, E(0x00180050, "DS", str(number))))).StationName == "CT1"
+
+
+@pytest.mark.parametrize("encoding", ["explicit", "big-endian", "undefined"])
+def test_a_private_element_in_a_private_sequence_of_the_same_creator(encoding):
+    inner = [E(0x00090010, "LO", "ACME 1.1"), E(0x00091003, "LO", "dose"), E(0x00091004, "LO", "Larry")]
+    sequence = E(0x00091002, "SQ", [[*inner, E(0x00100010, "PN", "Lighthouse^Larry")]])
+    keeping = ruled(rule('"ACME 1.1"(0009,xx03)', "keep"))
+    out = cleaned_by(keeping, file(image(E(0x00090010, "LO", "ACME 1.1"), sequence), ENCODINGS[encoding]))
+    (item,) = out[0x00091002].value
+    assert [one.tag for one in item if one.tag.is_private] == [0x00090010, 0x00091003]
+    assert str(item.PatientName) in {"", PSEUDONYM}
+    assert item[0x00091003].value == "dose"

@@ -33,7 +33,7 @@ class StrangerRules:
 
     def __init__(self, rules: RuleSet) -> None:
         self._listed: dict[Key, PrivateRule] = {(one.creator, one.group, one.number): one for one in rules.private}
-        self._creators = {one.creator for one in rules.private}
+        self._creators = {one.creator for one in (*rules.private, *rules.overrides) if one.creator}
         self._wish = dict(rules.strangers)
         self._kinds = {**rules.policy.unlisted, "text": "keep", "unknown": "keep"}
         self.wanted = (
@@ -46,7 +46,7 @@ class StrangerRules:
         return self._wish.get("unknown") == "keep"
 
     def known(self, creator: str) -> bool:
-        """Whether some element of a creator is known to be safe."""
+        """Whether some element of a creator is known to be safe, or named by a rule of the profile."""
         return creator in self._creators
 
     def rule(self, key: Key, vr: str, declared: Mapping[Key, bool]) -> tuple[str, str, int]:
