@@ -70,3 +70,32 @@ def test_an_offline_study_is_not_asked_for_and_shown_as_such(there: Place) -> No
     assert there.archive.log.of("c-get") == []
     there.archive.faults.clear()
     assert there.resume().exit_code == 0
+
+
+def patient(there: Place, over: str, nearline: str) -> app.Loaded:
+    """Load with so much patience for slow storage; a stall is a second and a half."""
+    there.write((over,))
+    text = there.site.read_text().replace('quiet = "700ms"', f'quiet = "700ms", nearline = "{nearline}"')
+    there.site.write_text(text)
+    return app.load("p", gather([ACC]), app.LoadOptions(workers=0), site=str(there.site))
+
+
+@pytest.mark.parametrize("over", TRANSPORTS)
+def test_what_is_in_slow_storage_is_waited_for_longer_than_a_stall(there: Place, over: str) -> None:
+    there.archive.faults.add("nearline:seconds=2.5")
+    loaded = patient(there, over, "20s")
+    assert (loaded.rows[0].status, loaded.exit_code) == (Status.OK, 0)
+    assert len({one.level for one in there.archive.log.of(over)}) == 1, "nobody gave up and asked in another way"
+
+
+@pytest.mark.parametrize("over", TRANSPORTS)
+def test_what_does_not_come_back_from_slow_storage_in_time_says_so(there: Place, over: str) -> None:
+    there.archive.faults.add("nearline:seconds=30")
+    loaded = patient(there, over, "2s")
+    (row,) = loaded.rows
+    assert (row.status, loaded.exit_code, row.stored) == (Status.FAILED, 4, 0)
+    assert row.reasons == {"nearline": 2 * SLICES}
+    assert row.retryable
+    there.archive.faults.clear()
+    assert there.resume().exit_code == 0
+    assert len(there.images()) == 2 * SLICES

@@ -473,7 +473,7 @@ def test_compression_that_nobody_asked_for_is_refused(serve, qido):
 def test_a_redirect_elsewhere_is_not_followed(serve, qido):
     other = serve(lambda _: [page([study(1)])])
     server = serve(lambda _: [answer(307, Location=other.url + "/studies")])
-    assert fails(qido(server.url)).code == "http-error"
+    assert fails(qido(server.url)).code == "http-redirect"
     assert other.requests == []
 
 

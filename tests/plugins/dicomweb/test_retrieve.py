@@ -404,7 +404,7 @@ def test_a_redirect_elsewhere_is_not_followed(serve, wado, basket):
     other = serve(lambda _: [study(OBJECTS)])
     server = serve(lambda _: [answer(302, Location=f"{other.url}/studies/1.2.3")])
     err = fails(wado(server.url), STUDY, basket)
-    assert (err.code, err.retryable) == ("http-error", False)
+    assert (err.code, err.retryable) == ("http-redirect", False)
     assert "archive.dicomweb.url" in str(err.hint)
     assert other.requests == []
 
@@ -422,13 +422,13 @@ def test_a_redirect_elsewhere_is_not_followed(serve, wado, basket):
 )
 def test_odd_redirects_are_not_followed(serve, wado, basket, location):
     server = serve(lambda _: [answer(302, Location=location)])
-    assert fails(wado(server.url), STUDY, basket).code == "http-error"
+    assert fails(wado(server.url), STUDY, basket).code == "http-redirect"
     assert len(server.requests) == 1
 
 
 def test_a_redirect_in_a_circle_ends(serve, wado, basket):
     server = serve(lambda _: [answer(302, Location="/again")])
-    assert fails(wado(server.url), STUDY, basket).code == "http-error"
+    assert fails(wado(server.url), STUDY, basket).code == "http-redirect"
     assert len(server.requests) < 6
 
 

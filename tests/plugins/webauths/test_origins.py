@@ -72,7 +72,7 @@ def do(made, archive, what: str) -> TransferError | None:
 def test_a_redirect_to_another_origin_is_not_even_connected_to(serve, made, foreign, tmp_path, auth, what, status):
     server = serve(lambda _: [answer(status, Location=f"{foreign.url}/studies/1.2.3", Set_Cookie="session=abc")])
     err = do(made, archive_of(tmp_path, server.url, auth), what)
-    assert (err.code, err.retryable) == ("http-error", False)
+    assert (err.code, err.retryable) == ("http-redirect", False)
     assert not foreign.touched
     assert all("authorization" in request.headers for request in server.requests)
 
@@ -132,7 +132,7 @@ def test_but_not_from_https_to_http(serve, made, tmp_path, certificates, auth):
     secure = serve(lambda _: [answer(308, Location=f"{plain.url}/x")], tls=certificates.server())
     roots = {"qido": plain.url, "wado": secure.url, "ca": str(certificates.ca)}
     err = do(made, archive_of(tmp_path, None, auth, **roots), "wado")
-    assert err.code == "http-error"
+    assert err.code == "http-redirect"
     assert len(secure.requests) == 1
     assert plain.requests == []
 
@@ -203,7 +203,7 @@ class Tunnel:
 def test_the_field_is_gone_where_a_server_ends_up_elsewhere_later(serve, made, foreign, tmp_path, auth):
     """First within the origin, then out of it."""
     server = serve(in_turn([answer(302, Location="/dicom-web/next")], [answer(302, Location=foreign.url)]))
-    assert do(made, archive_of(tmp_path, server.url, auth), "wado").code == "http-error"
+    assert do(made, archive_of(tmp_path, server.url, auth), "wado").code == "http-redirect"
     assert len(server.requests) == 2
     assert not foreign.touched
 

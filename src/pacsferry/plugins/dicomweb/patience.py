@@ -53,6 +53,8 @@ class Patience:
         """Seconds before another try. Raises ``err`` where there is none: it would only fail again."""
         self.tried += 1
         err.tries = self.tried
+        if self.slow and err.code == "stalled":
+            raise _gone()
         if self._not_yet(err):
             return self._until_it_is_there(err)
         if self.tried >= self.max_tries or not _passing(err):
@@ -78,12 +80,13 @@ class Patience:
         self.until = now + self.nearline if self.until is None else self.until
         asked = err.retry_after if err.retry_after is not None else self._usual
         if now + asked >= self.until:
-            raise TransferError(
-                "the archive did not bring it back within archive.timeouts.nearline",
-                code="nearline",
-                retry_after=err.retry_after,
-            ) from None
+            raise _gone(err.retry_after) from None
         return min(_not_before(asked), self.until - now)
+
+
+def _gone(after: float | None = None) -> TransferError:
+    text = "the archive did not bring it back within archive.timeouts.nearline"
+    return TransferError(text, code="nearline", retry_after=after)
 
 
 def _not_before(seconds: float) -> float:
