@@ -111,7 +111,9 @@ class StudyRun:
         self._last_code = ""
         self._error: FerryError | None = None
         self._began = time.monotonic()
-        self._sinks: list[StudySink] = []
+        self._odd: Counter[str] = Counter()
+        self._unlisted = 0
+        self._listed: Mapping[str, str] | None = None
         self._noted: set[tuple[str, str]] = set()
         self._once_more = OnceMore(means.budget)
 
@@ -184,6 +186,7 @@ class StudyRun:
 
     def _climb(self, order: Order) -> None:
         """Each transport in turn, and within it level by level; always only for what is still missing."""
+        self._listed = order.listed
         for rung in self._means.rungs:
             climb = Climb(rung.transport.traits.takes, partial(self._once_more.worth, rung.name))
             for _ in range(ROUNDS):
@@ -251,21 +254,19 @@ class StudyRun:
         return True
 
     def _sink(self, order: Order) -> StudySink:
-        sink = StudySink(
+        return StudySink(
             order.study_uid,
             self._means.keys,
             self._means.arrivals,
             self._deliver,
             done=self._done,
-            listed=order.listed,
+            listed=self._listed,
             unwanted=order.unwanted,
             stop=self._means.stop,
             pace=self._means.budget.received,
             another=self._means.budget.another,
             noted=self._noted,
         )
-        self._sinks.append(sink)
-        return sink
 
     def _deliver(self, received: Received) -> None:
         self._work.handed_over()
@@ -296,6 +297,8 @@ class StudyRun:
             self._means.budget.learn(modalities.get(key, ""), images, size)
         self._work.drain()
         self._done |= {key: outcome.series for key, outcome in self._work.settled.items()}
+        self._unlisted += sink.unlisted
+        self._odd += Counter({code: count for code, count in sink.counts.items() if code != "received"})
         if sink.counts["received"] and rung.name not in self._used:
             self._used.append(rung.name)
 
@@ -339,16 +342,14 @@ class StudyRun:
         return self._result(said, reasons)
 
     def _signs(self, order: Order) -> verdict.Signs:
-        odd = sum((sink.counts for sink in self._sinks), Counter[str]())
-        del odd["received"]
         return verdict.Signs(
             counted=order.counted,
             code=self._last_code,
             error=self._error,
             stopped=self._means.stop.is_set(),
-            unlisted=max(sum(sink.unlisted for sink in self._sinks), self._grown(order)),
+            unlisted=max(self._unlisted, self._grown(order)),
             offline=offline(order, self._done),
-            odd=odd,
+            odd=self._odd,
         )
 
     def _grown(self, order: Order) -> int:
