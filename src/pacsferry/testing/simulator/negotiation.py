@@ -33,7 +33,7 @@ def contexts(assoc: Any, holdings: Holdings, spoiled: Spoiled) -> list[Presentat
     if spoiled.take("no-storage"):
         return services
     sending = list(_sending(assoc, gets, holdings, spoiled))
-    return [*services, *sending, *_receiving(gets, holdings)]
+    return [*services, *sending, *_receiving(assoc, gets, holdings)]
 
 
 def _services(spoiled: Spoiled) -> list[PresentationContext]:
@@ -84,7 +84,11 @@ def _proposed(assoc: Any, sop_class: str) -> set[str]:
     }
 
 
-def _receiving(classes: set[str], holdings: Holdings) -> Iterable[PresentationContext]:
-    """For C-STORE: every storage class in every syntax, private classes where we hold one."""
+def _receiving(assoc: Any, classes: set[str], holdings: Holdings) -> Iterable[PresentationContext]:
+    """For C-STORE: every storage class in every syntax, private classes where we hold one.
+
+    Those that the peer does not propose are left out, for each takes time to build.
+    """
     known = {cx.abstract_syntax for cx in AllStoragePresentationContexts} | {one.sop_class for one in holdings.all()}
-    return [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in known - classes if uid]
+    proposed = {cx.abstract_syntax for cx in assoc.requestor.requested_contexts}
+    return [build_context(uid, ALL_TRANSFER_SYNTAXES) for uid in (known & proposed) - classes if uid]
