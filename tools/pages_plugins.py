@@ -30,7 +30,8 @@ FAULTS = """# The simulator's faults
 
 `pacsferry.testing.simulator.Simulator` is an archive that behaves, or misbehaves, to order. A fault is ordered in
 Python, `Fault("drop", nth=2)`, or as text, `"drop:nth=2,times=1"`.
-[`pacsferry simulate`](../how-to/simulate.md) takes the text. Each fault also takes `times`, `verb`, `level` and `study`.
+[`pacsferry simulate`](../how-to/simulate.md) takes the text. Each fault also takes `times`, `verb`, `level` and
+`study`.
 
 """
 
@@ -87,7 +88,11 @@ _SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
             "Authenticator",
         ),
     },
-    "What it is given": {"ports": ("Sink", "SharingSink"), "auditline": ("AuditLine",), "model": ("Keys", "Query", "Wanted", "Source", "Subject", "Summary")},
+    "What it is given": {
+        "ports": ("Sink", "SharingSink"),
+        "auditline": ("AuditLine",),
+        "model": ("Keys", "Query", "Wanted", "Source", "Subject", "Summary"),
+    },
     "What it answers": {
         "model": (
             "Match",

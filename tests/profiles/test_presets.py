@@ -106,7 +106,15 @@ def test_a_run_says_where_the_unknown_name_stands(tmp_path: Path) -> None:
     site.write_text('extends = "research-base"\n[output]\nimages = "o"\n[deidentify]\nuse = "strickt"\n')
     (tmp_path / "in").mkdir()
     told = call(
-        "deidentify", tmp_path / "in", tmp_path / "out", "--project", "p", "--site", site, "--private", tmp_path / "private"
+        "deidentify",
+        tmp_path / "in",
+        tmp_path / "out",
+        "--project",
+        "p",
+        "--site",
+        site,
+        "--private",
+        tmp_path / "private",
     )
     assert told.code == 2
     assert "deidentify.use" in told.document["error"]

@@ -93,8 +93,8 @@ def pacsferry_vendors() -> Iterable[Vendor]:
 def pacsferry_simulator_faults() -> Iterable[Offer[Misbehaviour]]:
     """Further things that a simulated archive can do wrong: ``pacsferry simulate --misbehave NAME:key=value``.
 
-    Built with ``build(settings)``; the settings are the parameters, each with a default. A personality is no hook of its
-    own: ``Vendor.personality`` names the faults of a product, built in or not.
+    Built with ``build(settings)``; the settings are the parameters, each with a default. A personality is no hook of
+    its own: ``Vendor.personality`` names the faults of a product, built in or not.
     """
     return ()
 

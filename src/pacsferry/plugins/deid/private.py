@@ -33,7 +33,7 @@ class StrangerRules:
 
     def __init__(self, rules: RuleSet) -> None:
         self._listed: dict[Key, PrivateRule] = {(one.creator, one.group, one.number): one for one in rules.private}
-        self._creators = {one.creator for one in (*rules.private, *rules.overrides) if one.creator}
+        self._creators = {one.creator for one in rules.private} | {one.creator for one in rules.overrides} - {""}
         self._wish = dict(rules.strangers)
         self._kinds = {**rules.policy.unlisted, "text": "keep", "unknown": "keep"}
         self.wanted = (

@@ -76,9 +76,7 @@ class ObserverContract(Contract):
         for line in lines():
             assert _told(observer, line) in {"taken", "refused"}, "tell() returns, or raises an Exception"
 
-    def test_lines_arrive_in_their_order(
-        self, observer: Observer, heard: Callable[[], Sequence[int]] | None
-    ) -> None:
+    def test_lines_arrive_in_their_order(self, observer: Observer, heard: Callable[[], Sequence[int]] | None) -> None:
         if heard is None:
             pytest.skip("override the fixture `heard` to have this checked")
         for line in lines():
