@@ -85,6 +85,15 @@ def test_json_of_texts_or_objects(tmp_path):
     path = tmp_path / "list.json"
     path.write_text(json.dumps(["A1", {"PatientID": "P1", "StudyDate": ""}]))
     assert [row for _, row in accession_file.read(str(path))] == [{"AccessionNumber": "A1"}, {"PatientID": "P1"}]
+    path.write_text(json.dumps([{"accession": "A1"}, {"Accession Number": 2, "Modality": "CT"}]))
+    assert [row for _, row in accession_file.read(str(path))] == [
+        {"AccessionNumber": "A1"},
+        {"AccessionNumber": "2", "Modality": "CT"},
+    ]
+    path.write_text(json.dumps({"accessions": ["A1"]}))
+    with pytest.raises(ConfigError, match="entry 1") as caught:
+        accession_file.read(str(path))
+    assert "AccessionNumber" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

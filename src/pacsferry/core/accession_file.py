@@ -159,7 +159,15 @@ def _json(text: str, name: str) -> Rows:
         if isinstance(entry, str | int) and not isinstance(entry, bool):
             rows.append((where, {"AccessionNumber": str(entry)}))
         elif isinstance(entry, dict) and all(isinstance(v, str | int | type(None)) for v in entry.values()):
-            rows.append((where, {key: str(v) for key, v in entry.items() if v not in {None, ""}}))
+            rows.append((where, {_named(key): str(v) for key, v in entry.items() if v not in {None, ""}}))
         else:
-            raise ConfigError(f"{where}: neither an accession number nor an object of keyword and value")
+            raise ConfigError(
+                f"{where}: neither an accession number nor an object of keyword and value",
+                hint='write ["A1", "A2"], or [{"AccessionNumber": "A1"}, {"PatientID": "P1", "Modality": "CT"}]',
+            )
     return _some(rows, name)
+
+
+def _named(key: str) -> str:
+    """An accession number may be called as in a table."""
+    return "AccessionNumber" if _plain(key) in _ACCESSION_COLUMNS else key
