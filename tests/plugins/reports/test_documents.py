@@ -53,6 +53,9 @@ def test_a_manifest_lists_every_file_with_its_digest_and_the_rules():
     assert (manifest["schema"], manifest["case_id"]) == ("pacsferry.manifest", "case0002")
     assert manifest["rules_digest"] == "ab" * 32
     assert manifest["pacsferry"] == "9.9.9"
+    account = {key: manifest[key] for key in ("evidence", "expected", "stored", "held", "missing", "excluded")}
+    row = next(one for one in ROWS if one.study_uid == "2.25.998")
+    assert account == {key: getattr(row, key) for key in account}
     assert manifest["described"] == ["All private elements are removed."]
     assert [one["path"] for one in manifest["instances"]] == sorted(one["path"] for one in manifest["instances"])
     assert len(manifest["instances"]) == 14

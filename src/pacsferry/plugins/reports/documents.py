@@ -8,7 +8,7 @@ from typing import Any
 
 from pacsferry.core.archive import NoSettings
 from pacsferry.core.documents import document, load_document
-from pacsferry.core.model import StoredInstance, Summary
+from pacsferry.core.model import Row, StoredInstance, Summary
 
 from .released import counts, outcomes, pseudonymous, studies
 
@@ -36,18 +36,31 @@ def _private(summary: Summary) -> Iterator[tuple[str, bytes]]:
 
 def _released(summary: Summary) -> Iterator[tuple[str, bytes]]:
     yield "reports/summary.json", _bytes(_summary(summary))
-    cases = {row.study_uid: row.case_id for row in summary.rows}
+    rows = {row.study_uid: row for row in summary.rows}
     for study, instances in sorted(summary.manifests.items()):
         manifest = document(
             "manifest",
             "ok",
             study_uid=study,
-            case_id=cases.get(study),
+            **_account(rows[study]),
             **_made_by(summary),
             unresolved_references=summary.unresolved.get(study, 0),
             instances=[_instance(each) for each in sorted(instances, key=lambda each: each.path)],
         )
         yield f"reports/manifests/{study}.json", _bytes(manifest)
+
+
+def _account(row: Row) -> dict[str, Any]:
+    """What was expected of a study, what that rests on, and what became of it."""
+    return {
+        "case_id": row.case_id,
+        "evidence": str(row.evidence),
+        "expected": row.expected,
+        "stored": row.stored,
+        "held": row.held,
+        "missing": row.missing,
+        "excluded": row.excluded,
+    }
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
