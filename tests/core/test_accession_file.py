@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 from pydicom.data import get_testdata_file
@@ -129,6 +129,13 @@ def test_a_folder_or_a_missing_file_is_refused(tmp_path):
             accession_file.read(str(path))
 
 
+def test_lines_of_a_table_may_end_in_a_carriage_return_alone(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"\rAccession,x\rA1,1\rA2,2\r")
+    assert numbers(path) == ["A1", "A2"]
+
+
+@example(b"\r\xe1\x80\x80", ".csv")
 @given(st.binary(max_size=300), st.sampled_from([".txt", ".csv", ".json", ".xlsx"]))
 def test_any_bytes_are_a_list_or_a_configuration_error(tmp_path_factory, raw, ending):
     path = tmp_path_factory.mktemp("lists") / f"list{ending}"

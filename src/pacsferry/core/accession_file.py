@@ -33,7 +33,7 @@ def read(file: str, stdin: bytes | None = None, *, sheet: str | None = None, col
     if kind == ".json" or (file == "-" and text.lstrip()[:1] in {"[", "{"}):
         return _json(text, path.name)
     if kind == ".csv" or column is not None:
-        return _table(_csv(text), path.name, column)
+        return _table(_csv(text, path.name), path.name, column)
     return _lines(text, path.name)
 
 
@@ -72,10 +72,14 @@ def _some(rows: Rows, name: str) -> Rows:
     return rows
 
 
-def _csv(text: str) -> list[list[str]]:
+def _csv(text: str, name: str) -> list[list[str]]:
     first = text.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [[cell.strip() for cell in row] for row in lines]
+    except csv.Error:
+        raise ConfigError(f"{name}, line {lines.line_num}: this is not CSV") from None
 
 
 def _excel(raw: bytes, name: str, sheet: str | None) -> list[list[str]]:
