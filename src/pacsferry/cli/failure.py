@@ -22,6 +22,17 @@ ClickException: type[Exception] = next(one for one in typer.BadParameter.__mro__
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
+#: What to do about an error that does not say so itself, by exit code.
+_HINTS = {
+    2: "`pacsferry check` resolves a profile without contacting anybody; `--help` shows options",
+    4: "`pacsferry doctor` says what is in the way",
+    6: "check space, owner and mode of the folders of [output]; then run `pacsferry resume`",
+    7: "ask whoever is responsible for the project",
+    8: "wait for the other process, or leave --no-wait out",
+    130: "run the same command again to go on",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a command ended without a result."""
@@ -45,7 +56,7 @@ class Failure:
 def failure(err: BaseException) -> Failure:
     """What to say of an error. Only our own messages are passed on: any other may quote a patient's data."""
     if isinstance(err, FerryError):
-        return Failure(code=err.exit_code, error=str(err), hint=err.hint)
+        return Failure(code=err.exit_code, error=str(err), hint=err.hint or _HINTS.get(err.exit_code))
     if isinstance(err, ClickException):
         return _usage(err)
     if isinstance(err, KeyboardInterrupt | typer.Abort):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from .archive import CharacterSet, Quirks, Shape, Strict, Uid
+from .archive import Quirks, Shape, Strict, Uid
 from .errors import ConfigError
 from .fitting import attempt
 from .model import Level
@@ -22,6 +22,11 @@ SCHEMA: Final = "pacsferry.behaviour"
 #: Longer than any such document: what is longer is something else.
 LONGEST: Final = 1 << 20
 
+#: What an archive declares, also where no such term exists; nothing that could be a name.
+_DECLARED = r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)"
+Declared = Annotated[
+    str, Shape(rf"{_DECLARED}(\\{_DECLARED})*|(\\{_DECLARED})+", "write terms like those of PS3.3 C.12.1.1.2", 255)
+]
 Keyword = Annotated[str, Shape(r"[A-Z][A-Za-z0-9]+", "write a DICOM keyword, for example 'StudyDate'", 64)]
 #: matched: as PS3.4 C.2.2.2 says · ignored: the answers do not depend on it · refused: a query with it fails ·
 #: contains: it matches every value that contains it
@@ -45,7 +50,7 @@ class Asking(Strict):
     empty_keys: Known = Field(default=None, description="a key without a value is taken; if not, the query fails")
     cap: Count = Field(default=None, description="the most answers to one query")
     cap_told: Known = Field(default=None, description="a cut result is announced, by a status or a Warning header")
-    charset: CharacterSet | None = Field(default=None, description="the character set that answers declare")
+    charset: Declared | None = Field(default=None, description="the character set that answers declare")
     charset_true: Known = Field(default=None, description="answers are in the character set that they declare")
 
 

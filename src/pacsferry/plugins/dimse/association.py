@@ -242,6 +242,7 @@ class Caller:
         self.closed = False
         self._ids = itertools.count(1)
         self._calls: set[Call] = set()
+        self._opening: set[Association] = set()
         self._lock = threading.Lock()
 
     @property
@@ -263,6 +264,7 @@ class Caller:
         entity = self._entity()
         handshake = self._tls.handshake() if self._tls else None
         secured: Any = {"tls_args": (handshake, self._tls.name)} if self._tls else {}
+        begun: list[Association] = []
         try:
             assoc = entity.associate(
                 self.dimse.host,
@@ -271,11 +273,14 @@ class Caller:
                 ae_title=self.dimse.ae_title,
                 max_pdu=driving.MAX_PDU,
                 ext_neg=[*extended, *self._identity.items()],
-                evt_handlers=[driving.on_open(self.stall), *handlers],
+                evt_handlers=[driving.on_open(self.stall, lambda one: self._begun(begun, one)), *handlers],
                 **secured,
             )
         except OSError:
             raise trouble(service, "unreachable", f"cannot find host {self.dimse.host}") from None
+        finally:
+            with self._lock:
+                self._opening.difference_update(begun)
         if not assoc.is_established:
             raise self._refused(service, assoc, handshake)
         call = Call(caller=self, assoc=assoc, service=service)
@@ -283,6 +288,14 @@ class Caller:
             call.end()
             raise trouble(service, "user-identity", f"{self.address} did not confirm our user identity")
         return self._remember(call)
+
+    def _begun(self, begun: list[Association], assoc: Association) -> None:
+        """There is a connection: from here on ``close`` can end it, also while the archive does not answer."""
+        begun.append(assoc)
+        with self._lock:
+            self._opening.add(assoc)
+        if self.closed:
+            driving.hang_up(assoc)
 
     def _entity(self) -> driving.Entity:
         entity = driving.Entity(ae_title=self.dimse.calling_ae_title)
@@ -308,6 +321,8 @@ class Caller:
         line = driving.line_of(assoc)
         driving.hang_up(assoc)
         answer = assoc.acceptor.primitive
+        if self.closed:
+            return trouble(service, "interrupted", "ended by us")
         if handshake is not None and handshake.error is not None:
             return self._insecure(service, handshake.error)
         if line is None or not line.opened:
@@ -371,6 +386,6 @@ class Caller:
         """End every association; what is under way ends with an error."""
         self.closed = True
         with self._lock:
-            calls = list(self._calls)
-        for call in calls:
-            driving.hang_up(call.assoc)
+            under_way = [*self._opening, *(call.assoc for call in self._calls)]
+        for assoc in under_way:
+            driving.hang_up(assoc)

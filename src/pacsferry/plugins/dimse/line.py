@@ -213,10 +213,11 @@ def hang_up(assoc: Association) -> None:
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def on_open(stall: float) -> tuple[Any, Callable[[Any], None]]:
+def on_open(stall: float, told: Callable[[Association], None] | None = None) -> tuple[Any, Callable[[Any], None]]:
     """A handler for new connections: no read or write may stall for longer, and dead peers are noticed by TCP.
 
     pynetdicom itself makes the socket blocking again after connecting, and then hangs in the middle of a PDU.
+    ``told`` hears of the association, which nobody else knows yet.
     """
 
     def opened(event: Any) -> None:
@@ -233,5 +234,7 @@ def on_open(stall: float) -> tuple[Any, Callable[[Any], None]]:
         if (line := line_of(event.assoc)) is not None:
             line.opened = True
             line.touched = line.moved = time.monotonic()
+        if told is not None:
+            told(event.assoc)
 
     return (evt.EVT_CONN_OPEN, opened)
