@@ -12,9 +12,9 @@ PEERS = orthanc orthanc-dicomweb dcmtk dicom3tools strace
 demo: $(VENV)/.installed
 	$(BIN)/pacsferry demo
 
-# All tests, two processes at a time. ARGS adds options, for example ARGS="tests/core -k ledger".
+# All tests, three processes at a time: they wait a good deal. ARGS adds options, for example ARGS="tests/core -k ledger".
 test: $(VENV)/.installed-dev
-	$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+	$(PYTEST) -n 3 --dist loadgroup $(ARGS)
 
 # Linters, types, layers, generated pages, the documentation as a site with every link followed.
 check: $(VENV)/.installed-dev

@@ -82,7 +82,8 @@ def completes(there, over):
     assert told.code == 0, told
     assert [row["status"] for row in told.document["results"]] == ["ok"]
     assert len(there.images()) == SLICES
-    until(lambda: len(set(there.archive.log.sent(over))) == SLICES - before, 5)
+    # What an archive had on its way to the killed run may come to this one, which then asks for less.
+    until(lambda: 0 < len(set(there.archive.log.sent(over))) <= SLICES - before, 5)
     staging = there.folder / "research" / "p" / ".staging"
     assert not staging.exists() or list(staging.iterdir()) == []
     assert call("verify-files", "p").document["status"] == "ok"

@@ -122,10 +122,11 @@ class Retrieval:
                 drain = _Drain(tool, folder, wanted, sink)
                 while tool.wait(LOOK) is None and not drain.full:
                     drain.some(written(tool.pid, folder.path))
-                if drain.full:
+                code = None if drain.full else tool.wait(0) or 0
+                if code is not None:
+                    drain.some(frozenset(), whole=code >= 0)  # ended by a signal, it may have been writing
+                if drain.full or code is None:
                     return Tally(code="no-space")
-                code = tool.wait(0) or 0
-                drain.some(frozenset(), whole=code >= 0)  # ended by a signal, it may have been writing
             came |= drain.came
             return self._verdict(understood(tool.words), tool, code, drain.count, wanted)
 
