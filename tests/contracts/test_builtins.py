@@ -5,7 +5,7 @@ import pytest
 from pacsferry.core import registry
 from pacsferry.testing import contracts
 from pacsferry.testing.contracts import drafts
-from pacsferry.testing.contracts.kit import ACCESSION, NAME, PATIENT, contract_study
+from pacsferry.testing.contracts.kit import ACCESSION, NAME, PATIENT, TIMEOUTS, archive_of, contract_study
 from pacsferry.testing.samples import BASIC_TEXT_SR, SECONDARY_CAPTURE, mr_study, rle
 from pacsferry.testing.simulator import Simulator
 from support.listeners import Listener
@@ -46,6 +46,11 @@ class TestTransportsOfDcmtk(contracts.TransportContract):
         need_dcmtk(PROGRAMS[offer.name])
         with Simulator(two_studies(compressed=offer.name != "dcmtk-getscu")) as sim:
             yield sim
+
+    @pytest.fixture
+    def archive(self, sim):
+        """A program takes a while to start where others are busy, and says nothing until then."""
+        return archive_of(sim, timeouts=TIMEOUTS.model_copy(update={"stall": 9.0}))
 
 
 class TestAnonymizationProfiles(contracts.DeidentifierContract):
