@@ -149,7 +149,7 @@ def faults() -> str:
 
 def quirks() -> str:
     """Every quirk with what it means, and every vendor with what is known of it and why."""
-    from pacsferry.core.archive import STANDARD, Quirks
+    from pacsferry.core.quirks import STANDARD, Quirks
     from pacsferry.core.registry import load
 
     fields = Quirks.model_fields

@@ -163,7 +163,7 @@ def test_a_killed_worker_is_replaced_and_loses_nothing(there):
 DEADLY = """
     import os
     from pacsferry import hookimpl
-    from pacsferry.core.archive import NoSettings
+    from pacsferry.core.strict import NoSettings
     from pacsferry.core.model import Verdict
     from pacsferry.core.ports import Offer
 

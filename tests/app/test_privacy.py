@@ -288,7 +288,7 @@ def test_neither_the_secret_nor_an_identifier_is_on_a_command_line(there, tmp_pa
 
 BROKEN = """
     from pacsferry import hookimpl
-    from pacsferry.core.archive import NoSettings
+    from pacsferry.core.strict import NoSettings
     from pacsferry.core.model import Level, Traits
     from pacsferry.core.ports import Offer
 

@@ -10,10 +10,11 @@ import pytest
 from pacsferry import app
 from pacsferry.app.simulating import SimulateOptions, ordered
 from pacsferry.core import registry
-from pacsferry.core.archive import Archive, Quirks, Timeouts
+from pacsferry.core.archive import Archive, Timeouts
 from pacsferry.core.errors import FerryError
 from pacsferry.core.model import Status
 from pacsferry.core.query import gather
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.vendors.catalogue import vendors
 from pacsferry.testing.samples import ct_study
 from support.loading import Place, place

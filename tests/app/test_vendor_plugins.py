@@ -11,11 +11,12 @@ import pytest
 from pacsferry import app
 from pacsferry.app import opening
 from pacsferry.core import registry
-from pacsferry.core.archive import Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.hookspecs import hookimpl
 from pacsferry.core.model import Match, Query
 from pacsferry.core.ports import Finder, Transport, Vendor
 from pacsferry.core.query import gather
+from pacsferry.core.quirks import Quirks
 from pacsferry.testing.samples import ct_study
 from support.loading import place
 

@@ -17,11 +17,12 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from pacsferry.core.archive import NoSettings, Quirks, Strict
 from pacsferry.core.errors import StoreError, TransferError
 from pacsferry.core.model import Framing, Head, Level, Match, Outcome, Ping, Receipt, Tally, Traits, Verdict
 from pacsferry.core.ports import Offer, Proof, Vendor
 from pacsferry.core.pseudonyms import ProjectKeys
+from pacsferry.core.quirks import Quirks
+from pacsferry.core.strict import NoSettings, Strict
 from pacsferry.testing import contracts
 from pacsferry.testing.contracts import deidentifier, drafts, kit
 from pacsferry.testing.samples import part10

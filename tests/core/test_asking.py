@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacsferry.core.archive import STANDARD, Quirks
 from pacsferry.core.asking import WholeFinder
 from pacsferry.core.errors import TransferError
 from pacsferry.core.matching import agrees
 from pacsferry.core.model import Level, Match, Ping, Query
 from pacsferry.core.query import gather
+from pacsferry.core.quirks import STANDARD, Quirks
 from pacsferry.core.splitting import MODALITIES
 
 TODAY = date(2024, 6, 30)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pacsferry.core.archive import STANDARD
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Evidence, Level, Match, Ping, Query
 from pacsferry.core.plan import Order, offline, requests
 from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.core.query import gather
+from pacsferry.core.quirks import STANDARD
 from pacsferry.core.selection import Rule, Selection
 from pacsferry.core.survey import Surveyor, matching
 

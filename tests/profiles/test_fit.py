@@ -9,9 +9,9 @@ import pytest
 from hypothesis import strategies as st
 from pydantic import Field
 
-from pacsferry.core.archive import NoSettings, Strict
 from pacsferry.core.errors import ConfigError
 from pacsferry.core.fitting import attempt
+from pacsferry.core.strict import NoSettings, Strict
 from pacsferry.core.units import Duration, octets, seconds
 from pacsferry.profiles.fit import fit
 from pacsferry.profiles.model import SiteProfile

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pacsferry.core.archive import Choice
 from pacsferry.core.availability import summed
 from pacsferry.core.errors import ConfigError, TransferError, strictest
 from pacsferry.core.events import Event, HostAudit
@@ -23,6 +22,7 @@ from pacsferry.core.progress import Progress, Told, silent
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.status import Case, Outliers, Problem, cases, counts, outliers, problems
+from pacsferry.core.strict import Choice
 from pacsferry.core.survey import matching
 from pacsferry.core.verify import VerifyReport
 from pacsferry.core.verify import verify_files as compare

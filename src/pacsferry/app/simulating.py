@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from pacsferry.core import registry
-from pacsferry.core.archive import AeTitle, Host
 from pacsferry.core.errors import ConfigError, UnknownName
 from pacsferry.core.registry import Registry
+from pacsferry.core.strict import AeTitle, Host
 
 if TYPE_CHECKING:
     from pacsferry.core.ports import Vendor

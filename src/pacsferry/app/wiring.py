@@ -12,7 +12,7 @@ from typing import Any
 
 from pacsferry import clearer
 from pacsferry.core import registry
-from pacsferry.core.archive import Archive, Choice
+from pacsferry.core.archive import Archive
 from pacsferry.core.asking import WholeFinder
 from pacsferry.core.clearing import ALWAYS
 from pacsferry.core.considerate import considerate
@@ -21,6 +21,7 @@ from pacsferry.core.fitting import fit
 from pacsferry.core.guarded import GuardedAuthenticator, GuardedFinder
 from pacsferry.core.ports import Authenticator, Finder, PseudonymSource, Report, Transport, Vendor
 from pacsferry.core.registry import Registry
+from pacsferry.core.strict import Choice
 from pacsferry.profiles import presets
 from pacsferry.profiles.read import Resolved
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from .archive import Quirks
 from .errors import TransferError
 from .matching import fits
 from .model import Level, Match, Ping, Query
 from .ports import Finder
 from .query import KEYS
+from .quirks import Quirks
 from .splitting import Split, days, probes, splits
 
 #: What tells two answers of a level apart. One study UID under two patients is two answers.

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from .archive import Quirks, Shape, Strict, Uid
 from .errors import ConfigError
 from .fitting import attempt
 from .model import Level
+from .quirks import Quirks
+from .strict import Shape, Strict, Uid
 
 SCHEMA: Final = "pacsferry.behaviour"
 #: Longer than any such document: what is longer is something else.

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from .archive import Quirks
 from .errors import TransferError
 from .model import Buffer, Head, Level, Ping, Receipt, Tally, Wanted
 from .ports import Sink, Transport
+from .quirks import Quirks
 
 
 class ConsiderateTransport:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .archive import Quirks
 from .behaviour import SCHEMA, Behaviour, behaviour
 from .errors import FerryError
 from .model import Wanted
 from .ports import Finding, Prober, Standing
 from .probing_sink import advice_of
+from .quirks import Quirks
 
 #: Between two findings the archive is left alone for so long.
 PAUSE_SECONDS: Final = 0.1

@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .archive import Strict
 from .errors import ConfigError
+from .strict import Strict
 
 S = TypeVar("S", bound=Strict)
 Path = tuple[str | int, ...]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from .archive import Archive, NoSettings, Quirks, Strict
+from .archive import Archive
 from .auditline import AuditLine
 from .model import (
     Buffer,
@@ -30,6 +30,8 @@ from .model import (
     Verdict,
     Wanted,
 )
+from .quirks import Quirks
+from .strict import NoSettings, Strict
 
 if TYPE_CHECKING:
     import ssl
@@ -154,7 +156,7 @@ class Finding:
 
     ``probe`` names what was tried (``dimse.find.keys.AccessionNumber``); ``text`` says what was seen and ``advice``
     what to do about it. ``behaviour`` maps addresses of ``core.behaviour`` (``dimse.find.cap``) to values, ``quirks``
-    names of ``core.archive.Quirks`` to what this archive needs, ``profile`` further keys of a site profile. ``signs``
+    names of ``core.quirks.Quirks`` to what this archive needs, ``profile`` further keys of a site profile. ``signs``
     are what a product may be known by. ``serves`` says whether a transport brought what it was asked for, and False
     that a finder cannot be relied on. ``samples`` are small things to retrieve, smallest first: identified, and never
     told to anybody.

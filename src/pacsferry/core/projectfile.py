@@ -14,10 +14,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
-from .archive import Strict
 from .drafts import draft
 from .errors import ConfigError, RefusedError, StoreError
 from .fitting import attempt, fit
+from .strict import Strict
 
 NAME = "project.toml"
 #: What [policy] of a site profile may require.

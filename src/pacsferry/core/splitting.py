@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from .archive import Quirks
 from .model import Match, Query
+from .quirks import Quirks
 
 #: Before any study.
 FIRST_DAY = date(1900, 1, 1)

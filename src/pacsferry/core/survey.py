@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from .archive import Quirks
 from .availability import gone, summed
 from .errors import TransferError
 from .ledger_model import InstancePlan, Original, SeriesPlan, StudyPlan
@@ -14,6 +13,7 @@ from .model import Keys, Level, Match, Query, Subject
 from .plan import Order, SeriesOrder, Target, evidence, expected
 from .ports import Finder
 from .query import Asked
+from .quirks import Quirks
 from .selection import Selection
 
 #: Errors of a finder that mean "not at this level", or not all of it, so that counts are believed instead.

@@ -12,9 +12,10 @@ from pydantic import (
     model_validator,
 )
 
-from pacsferry.core.archive import Archive, Choice, Strict, Uid
+from pacsferry.core.archive import Archive
 from pacsferry.core.hours import hours, time_zone
 from pacsferry.core.selection import Rule, Selection
+from pacsferry.core.strict import Choice, Strict, Uid
 from pacsferry.core.terms import Terms
 from pacsferry.core.units import Duration, Size
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pacsferry.core.archive import Choice, Strict
 from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.projectfile import ProjectFile
+from pacsferry.core.strict import Choice, Strict
 
 from .model import SiteProfile
 

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from pacsferry.core.archive import Archive, Dicomweb, Quirks, Timeouts
+from pacsferry.core.archive import Archive, Dicomweb, Timeouts
 from pacsferry.core.model import Receipt
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dicomweb import QidoSettings, WadoSettings
 from pacsferry.plugins.dicomweb.query import Qido
 from pacsferry.plugins.dicomweb.retrieve import Wado

@@ -187,8 +187,8 @@ def test_other_troubles_of_a_tape_are_as_short_as_ever(serve, tape, basket):
 
 
 def test_an_archive_that_serves_instances_only_is_asked_for_nothing_else(serve, wado, basket):
-    from pacsferry.core.archive import Quirks
     from pacsferry.core.model import Level
+    from pacsferry.core.quirks import Quirks
 
     server = serve(lambda _: [study(OBJECTS[:1])])
     transport = wado(server.url, quirks=Quirks(retrieve_levels=("instance",)))
@@ -199,8 +199,8 @@ def test_an_archive_that_serves_instances_only_is_asked_for_nothing_else(serve, 
 
 
 def test_only_forms_that_the_archive_is_known_to_take_are_asked_for(serve, wado, basket):
-    from pacsferry.core.archive import Quirks
     from pacsferry.core.model import Level
+    from pacsferry.core.quirks import Quirks
 
     one, many = "application/dicom; transfer-syntax=*", 'multipart/related; type="application/dicom"'
     server = serve(lambda _: [answer(406)])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pacsferry.core.archive import Quirks
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Query
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dicomweb.answers import match, rows
 from support.scripted_http import CLOSE, HANG, answer, in_turn
 

@@ -10,9 +10,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from pacsferry.core.archive import Archive, Dicomweb, Quirks
+from pacsferry.core.archive import Archive, Dicomweb
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Framing, Level, Receipt, Wanted
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dicomweb import WadoSettings
 from pacsferry.plugins.dicomweb.retrieve import AS_STORED, FORMS, SINGLE, Wado
 from support.scripted_http import CLOSE, HANG, LAST_CHUNK, RELATED, RESET, answer, chunked, in_turn, related, study

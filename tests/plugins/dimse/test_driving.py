@@ -20,9 +20,10 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-from pacsferry.core.archive import Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level, Query, Wanted
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dimse import driving
 from pacsferry.plugins.dimse.admission import Tenant, _networks
 from pacsferry.plugins.dimse.find import CFind

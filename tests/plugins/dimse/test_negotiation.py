@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydicom.uid import UID
 
-from pacsferry.core.archive import Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.model import Tally, Wanted
+from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dimse.contexts import STANDARD
 from pacsferry.plugins.dimse.get import CGet
 from pacsferry.plugins.dimse.settings import GetSettings

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacsferry.core import places, registry
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.model import Facts
+from pacsferry.core.strict import NoSettings
 
 FACTS = Facts(
     pseudonym="case0001",

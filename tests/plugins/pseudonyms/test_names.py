@@ -3,9 +3,9 @@ import re
 import pytest
 
 from pacsferry.core import registry
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.model import Subject
 from pacsferry.core.pseudonyms import ProjectKeys
+from pacsferry.core.strict import NoSettings
 
 KEYS = ProjectKeys(b"s" * 32)
 

@@ -1,9 +1,9 @@
 import json
 
 from pacsferry.core import registry
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.documents import advice, gaps, load_document
 from pacsferry.core.model import Row, Status
+from pacsferry.core.strict import NoSettings
 from support.summaries import ROWS, row, summary
 
 

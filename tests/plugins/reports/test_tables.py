@@ -2,7 +2,7 @@ import csv
 import io
 
 from pacsferry.core import registry
-from pacsferry.core.archive import NoSettings
+from pacsferry.core.strict import NoSettings
 from support.summaries import ROWS, row, summary
 
 

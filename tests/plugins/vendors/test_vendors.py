@@ -16,9 +16,10 @@ from pynetdicom.sop_class import (
 )
 
 from pacsferry.core import registry
-from pacsferry.core.archive import STANDARD, Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError
 from pacsferry.core.ports import Vendor
+from pacsferry.core.quirks import STANDARD, Quirks
 from pacsferry.plugins.vendors.catalogue import vendor, vendors
 from pacsferry.testing.samples import ct_study
 

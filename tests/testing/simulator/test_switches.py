@@ -5,8 +5,8 @@ from pydicom.dataset import Dataset
 
 from pacsferry.app.simulating import known_faults
 from pacsferry.core import registry
-from pacsferry.core.archive import STANDARD, Quirks
 from pacsferry.core.behaviour import Behaviour, behaviour
+from pacsferry.core.quirks import STANDARD, Quirks
 from pacsferry.testing.samples import CT, ct_study
 from pacsferry.testing.simulator import Fault, Simulator
 from pacsferry.testing.simulator.like import faults_like

@@ -17,14 +17,16 @@ from pacsferry.app.loading import ended_by
 from pacsferry.app.observing import host_audit
 from pacsferry.app.opening import plugins, site, wired
 from pacsferry.app.wiring import FINDERS, Part, Wiring, part
-from pacsferry.core.archive import STANDARD, Archive, Choice, Timeouts
+from pacsferry.core.archive import Archive, Timeouts
 from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.doctor import Candidate, Round, learnt, quirks_of, settings_of, signs_of
 from pacsferry.core.errors import ConfigError, InterruptedRun
 from pacsferry.core.host import state_folder
 from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ports import Finding, Standing, Vendor
+from pacsferry.core.quirks import STANDARD
 from pacsferry.core.redact import quiet
+from pacsferry.core.strict import Choice
 from pacsferry.profiles.read import Resolved
 
 from .addresses import Asked

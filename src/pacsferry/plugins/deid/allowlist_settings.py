@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pacsferry.core.archive import Strict
+from pacsferry.core.strict import Strict
 
 from . import allowlist, reference
 from .allowlist import Kept

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.secretrefs import SecretRef
+from pacsferry.core.strict import Strict
 
 from .dates import Shifts
 from .options import LATER, MODIFIED_DATES

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from pacsferry import hookimpl
-from pacsferry.core.archive import Strict
 from pacsferry.core.ports import Finder, Offer, Transport
+from pacsferry.core.strict import Strict
 from pacsferry.core.units import Duration, Size
 
 

@@ -14,10 +14,11 @@ import requests
 from dicomweb_client import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
 
-from pacsferry.core.archive import Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import ConfigError, FerryError, TransferError
 from pacsferry.core.model import Level, Match, Ping, Query, Wanted
 from pacsferry.core.ports import Finding
+from pacsferry.core.quirks import Quirks
 
 from . import QidoSettings
 from .answers import identity, match, rows

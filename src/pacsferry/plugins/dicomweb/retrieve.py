@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import requests
 from dicomweb_client.uri import URI
 
-from pacsferry.core.archive import Archive, Quirks
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Framing, Head, Level, Ping, Receipt, Tally, Traits, Wanted
 from pacsferry.core.ports import Finding, Sink
+from pacsferry.core.quirks import Quirks
 
 from . import WadoSettings
 from .multipart import Multipart, Part, alone, boundary_of, media_type

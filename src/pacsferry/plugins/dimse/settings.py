@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pacsferry.core.archive import Strict
+from pacsferry.core.strict import Strict
 
 Model = Literal["study", "patient"]
 

@@ -11,10 +11,10 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from pacsferry.core import charsets
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.encoding import EXPLICIT, ITEM, ITEM_END, SEQUENCE_END, header
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Needle, Verdict
+from pacsferry.core.strict import NoSettings
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _UID = re.compile(r"\d+(\.\d+){3,}")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.model import Draft, Seen, Verdict
+from pacsferry.core.strict import NoSettings
 
 #: Words of ImageType that say that a screen was captured or a page scanned (PS3.3 C.7.6.1.1.2 and vendors' values).
 _CAPTURED = re.compile(

@@ -6,8 +6,8 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.model import Facts
+from pacsferry.core.strict import NoSettings
 
 #: The greatest value of an IS element (PS3.5 6.2); what is beyond it is no number that an archive may send.
 GREATEST = 2**31 - 1

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.hookspecs import hookimpl
 from pacsferry.core.ports import Observer, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.core.units import Duration
 
 _PLACE = re.compile(r"(udp|tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?")

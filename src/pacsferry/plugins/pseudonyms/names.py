@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.model import Keys, Subject
+from pacsferry.core.strict import NoSettings
 
 #: RFC 4648 base32 in lower case: no 0, 1, 8 or 9 that a reader could take for a letter.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.documents import document, load_document
 from pacsferry.core.model import Row, StoredInstance, Summary
+from pacsferry.core.strict import NoSettings
 
 from .released import counts, outcomes, pseudonymous, studies
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.documents import DONE, Gap, advice, gaps
 from pacsferry.core.model import Row, Status, Summary
+from pacsferry.core.strict import NoSettings
 
 from .flow_chart import chart, kind, outcomes, total
 from .markup import Markup, join, tag

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pacsferry.core.archive import NoSettings
 from pacsferry.core.documents import row_document
 from pacsferry.core.model import Row, Summary
 from pacsferry.core.redact import guard_cell
+from pacsferry.core.strict import NoSettings
 
 from .released import LINKING, studies
 

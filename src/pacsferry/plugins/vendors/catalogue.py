@@ -10,9 +10,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pacsferry.core.archive import Quirks, Strict
 from pacsferry.core.fitting import fit
 from pacsferry.core.ports import Vendor
+from pacsferry.core.quirks import Quirks
+from pacsferry.core.strict import Strict
 
 HERE = Path(__file__).parent
 

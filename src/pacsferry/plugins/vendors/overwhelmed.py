@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.model import Requested
+from pacsferry.core.strict import Strict
 
 
 class Settings(Strict):

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictStr, model_validator
 
 from pacsferry import hookimpl
-from pacsferry.core.archive import Proxy, Shape, Strict
 from pacsferry.core.ports import Authenticator, Offer
 from pacsferry.core.secretrefs import SecretRef
+from pacsferry.core.strict import Proxy, Shape, Strict
 from pacsferry.core.units import Duration
 
 TokenUrl = Annotated[str, Shape(r"https?://[^\s@#]+", "write https://, host and path; no user and no password", 2000)]

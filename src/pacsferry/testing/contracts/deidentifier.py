@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 from pydicom import Dataset, dcmread
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Draft, Framing, Head, Keys, Source
 from pacsferry.core.ports import Deidentifier, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import compressed_study, ct_study, implicit, mr_study, multi_frame, part10, report, rle
 
 from .kit import ACCESSION, NAME, PATIENT, Contract, build, chain, without_canaries

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from pacsferry.core.archive import Archive, Strict
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Level, Match, Query
 from pacsferry.core.ports import Finder, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.testing.simulator import Simulator
 
 from .kit import ACCESSION, NAME, PATIENT, ArchiveContract, build, chain, in_time, without_canaries

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.model import Draft, Outcome, Verdict
 from pacsferry.core.ports import Gate, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import BASIC_TEXT_SR, ENHANCED_MR, SECONDARY_CAPTURE
 
 from . import drafts

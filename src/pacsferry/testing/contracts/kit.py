@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import STANDARD, Archive, Dicomweb, Dimse, Receiver, Strict, Timeouts
+from pacsferry.core.archive import Archive, Dicomweb, Dimse, Receiver, Timeouts
 from pacsferry.core.model import Buffer, Framing, Head, Keys, Receipt, Wanted
 from pacsferry.core.ports import Offer
 from pacsferry.core.pseudonyms import ProjectKeys
+from pacsferry.core.quirks import STANDARD
 from pacsferry.core.registry import API, resolve
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import ct_study, mr_study, rle
 from pacsferry.testing.simulator import Simulator, Stored
 
@@ -56,7 +58,7 @@ class Contract:
         assert offer.api == API, f"the plugin API is {API}"
 
     def test_settings_are_strict(self, offer: Offer[Any]) -> None:
-        assert issubclass(offer.settings, Strict), "settings derive from pacsferry.core.archive.Strict"
+        assert issubclass(offer.settings, Strict), "settings derive from pacsferry.core.strict.Strict"
         assert offer.settings.model_config.get("extra") == "forbid", "unknown settings are errors"
 
 

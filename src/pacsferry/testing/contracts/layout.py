@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.errors import HeldError
 from pacsferry.core.model import Facts
 from pacsferry.core.places import plain
 from pacsferry.core.ports import Layout, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import CT, uid
 
 from .kit import Contract, build

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 from pydicom.dataset import Dataset
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.model import Requested
 from pacsferry.core.ports import Misbehaviour, Offer
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import part10
 
 from .kit import Contract, build, contract_study

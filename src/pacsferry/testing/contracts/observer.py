@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.auditline import AuditLine, frozen
 from pacsferry.core.ports import Observer, Offer
+from pacsferry.core.strict import Strict
 
 from .kit import Contract, build, in_time
 

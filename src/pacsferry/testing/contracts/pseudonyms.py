@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.model import Keys, Subject
 from pacsferry.core.ports import Offer, PseudonymSource
+from pacsferry.core.strict import Strict
 
 from .kit import Contract, build
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import Strict
 from pacsferry.core.model import Evidence, Row, Status, StoredInstance, Summary
 from pacsferry.core.places import plain
 from pacsferry.core.ports import Offer, Report
+from pacsferry.core.strict import Strict
 from pacsferry.testing.samples import CT, uid
 
 from .kit import ACCESSION, Contract, build, without_canaries

@@ -13,11 +13,12 @@ import pytest
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
-from pacsferry.core.archive import Archive, Strict
+from pacsferry.core.archive import Archive
 from pacsferry.core.errors import StoreError, TransferError
 from pacsferry.core.model import Level, Receipt, Tally, Wanted
 from pacsferry.core.ports import Offer, Transport
 from pacsferry.core.reasons import REASONS
+from pacsferry.core.strict import Strict
 from pacsferry.testing.simulator import Fault, Simulator, Stored
 
 from .kit import ArchiveContract, Kept, MemorySink, build, chain, in_time, uids, wanted, without_canaries

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from pacsferry.core.archive import Archive, NoSettings, Quirks, Strict
+from pacsferry.core.archive import Archive
 from pacsferry.core.model import Level, Traits
 from pacsferry.core.ports import Offer, Vendor
+from pacsferry.core.quirks import Quirks
+from pacsferry.core.strict import NoSettings, Strict
 
 from .kit import Contract
 

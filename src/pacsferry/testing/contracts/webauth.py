@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from pacsferry.core.archive import Archive, Dicomweb, Strict
+from pacsferry.core.archive import Archive, Dicomweb
 from pacsferry.core.ports import Authenticator, Offer, Proof
+from pacsferry.core.strict import Strict
 
 from .kit import TIMEOUTS, Contract, build, in_time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pacsferry.core.archive import Quirks
+from pacsferry.core.quirks import Quirks
 
 #: WADO-RS's names of levels, and ours.
 _LEVELS: Final = {"study": "STUDY", "series": "SERIES", "instance": "IMAGE"}
