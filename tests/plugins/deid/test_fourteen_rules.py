@@ -132,10 +132,11 @@ def test_rule_5_what_earlier_tools_wrote_is_kept_where_it_is_recognised():
     def code(value: str, meaning: str) -> list[E]:
         return [E(0x00080100, "SH", value), E(0x00080102, "SH", "DCM"), E(0x00080104, "LO", meaning)]
 
+    foreign = [E(0x00080100, "SH", "113106"), E(0x00080102, "SH", "99LARRY"), E(0x00080104, "LO", "Larry")]
     earlier = [
         E(0x00120062, "CS", "NO"),
         E(0x00120063, "LO", "CTP 1.0 basic profile\\By hand of Larry Lighthouse"),
-        E(0x00120064, "SQ", [code("113105", "Larry"), code("113100", "Basic"), code("999999", "Larry")]),
+        E(0x00120064, "SQ", [code("113105", "Larry"), code("113100", "Basic"), code("999999", "Larry"), foreign]),
     ]
     out = cleaned(file(image(*earlier)))
     assert list(out.DeidentificationMethod) == ["CTP 1.0 basic profile", engine().rules.method]
@@ -154,11 +155,20 @@ def test_rule_5_what_earlier_tools_wrote_is_kept_where_it_is_recognised():
         "{Per DICOM PS 3.15 AnnexE. Details in 0012,0064}",
         "PixelMed DicomCleaner",
         "gdcmanon",
+        "CTP Default: based on DICOM-S142-Baseline",
+        "option retain-uids, with exceptions",
     ],
 )
 def test_rule_5_what_well_known_archives_and_tools_write_is_kept(said):
     out = cleaned(file(image(E(0x00120063, "LO", said))))
     assert list(out.DeidentificationMethod) == [said, engine().rules.method]
+
+
+@pytest.mark.parametrize(
+    "said", ["dates of 2020/01/02", "option 044 123 45 67", "deid 12.11.19", "0012 2020 01 02", "deid 08-07-1960"]
+)
+def test_rule_5_an_earlier_method_with_a_date_or_a_telephone_number_is_not_kept(said):
+    assert cleaned(file(image(E(0x00120063, "LO", said)))).DeidentificationMethod == engine().rules.method
 
 
 def test_rule_6_preamble_and_file_meta_are_made_anew():

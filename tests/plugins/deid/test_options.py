@@ -77,6 +77,12 @@ def test_rule_5_it_says_what_became_of_dates(options, expected):
     assert cleaned_by(profile(options=options), file(image())).LongitudinalTemporalInformationModified == expected
 
 
+@pytest.mark.parametrize("earlier", ["MODIFIED", "REMOVED"])
+def test_rule_5_dates_that_an_earlier_tool_changed_are_not_called_unmodified(earlier):
+    out = cleaned_by(profile(options=[FULL]), file(image(E(0x00280303, "CS", earlier))))
+    assert out.LongitudinalTemporalInformationModified == earlier
+
+
 def test_rule_4_retained_uids_stay_everywhere_and_references_meet():
     reference_item = E(KEPT_SEQUENCE, "SQ", [[E(0x00081155, "UI", UID), E(0x0020000E, "UI", UID)]])
     draft = draft_by(profile(options=["retain-uids"]), file(image(reference_item, E(0x00200052, "UI", UID))))

@@ -145,6 +145,21 @@ def test_dates_of_private_elements_follow_the_temporal_policy():
     assert not private(cleaned_by(profile(unlisted={"private": "keep"}), file(image(*block))))
 
 
+def test_a_rule_keeps_a_private_date_and_moves_it_where_others_move():
+    rule = [{"element": '"ACME"(0019,xx01)', "action": "keep"}]
+    block = [E(0x00190010, "LO", "ACME"), E(0x00191001, "DA", "20200102")]
+    assert cleaned_by(profile(rule=rule), file(image(*block)))[0x00191001].value == "20200102"
+    out = cleaned_by(profile(rule=rule, options=["retain-longitudinal-modified-dates"]), file(image(*block)))
+    assert out[0x00191001].value == out.StudyDate != "20200102"
+
+
+def test_rule_4_uids_of_safe_private_elements_are_replaced_like_others():
+    block = [E(0x00990010, "LO", "NQHeader"), E(0x00991002, "UI", "1.2.3.4.5.6.7.8.9")]
+    assert cleaned_by(SAFE, file(image(*block)))[0x00991002].value == KEYS.uid("1.2.3.4.5.6.7.8.9")
+    retained = profile(options=["retain-safe-private", "retain-uids"])
+    assert cleaned_by(retained, file(image(*block)))[0x00991002].value == "1.2.3.4.5.6.7.8.9"
+
+
 def test_all_private_elements_stay_on_demand_but_names_and_the_basic_profile_is_not_claimed():
     keeping = profile(unlisted={"private": "keep"})
     block = [

@@ -9,10 +9,13 @@ from . import reference
 from .program import element, head_of
 from .rules import CID_7050
 
-METHOD, CODE_SEQUENCE = 0x00120063, 0x00120064
+METHOD, CODE_SEQUENCE, TEMPORAL = 0x00120063, 0x00120064, 0x00280303
 
 _SPLIT = re.compile(r"[^A-Za-z]+")
-_HARMLESS = re.compile(r"[A-Za-z ,.;:(){}/+_\-]*|(?:(?:[A-Za-z ,;:(){}/+_\-]|(?<!\d)\d{1,4}[a-e]?(?!\d)|\.)*)")
+# A version or a number of a part, an edition, Supplement 142, a tag of group 0012; never two numbers in a row, as in a
+# date or a telephone number.
+_NUMBER = r"(?<!\d)(?:\d{1,2}(?:\.\d{1,2})?|20\d\d[a-e]|142|0012, ?00\d\d)(?!\d|[^A-Za-z\d]+(?!20\d\d[a-e]|0012)\d)"
+_HARMLESS = re.compile(rf"(?:[A-Za-z ,.;:(){{}}/+_\-]|{_NUMBER})*")
 
 
 def recognised(value: str) -> bool:
@@ -41,6 +44,12 @@ def code_element(ours: tuple[str, ...], earlier: tuple[str, ...]) -> bytes:
         return b""
     items = b"".join(_item(code) for code in codes)
     return head_of(CODE_SEQUENCE, b"SQ") + len(items).to_bytes(4, "little") + items
+
+
+def temporal_element(ours: str, earlier: str) -> tuple[int, bytes]:
+    """LongitudinalTemporalInformationModified (0028,0303): dates that we leave alone are what an earlier tool left."""
+    said = earlier if ours == "UNMODIFIED" and earlier in {"MODIFIED", "REMOVED"} else ours
+    return TEMPORAL, element(TEMPORAL, b"CS", said.encode("ascii"))
 
 
 def _item(code: str) -> bytes:

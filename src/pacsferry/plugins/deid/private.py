@@ -13,7 +13,7 @@ from pacsferry.core.encoding import SHORT_VRS, Dialect
 from . import reference
 from .policy_rules import Override
 from .program import Program, Step
-from .rules import PrivateRule, RuleSet, by_vr
+from .rules import TEMPORAL_VRS, PrivateRule, RuleSet, by_vr
 from .scan import Element, Scanner
 
 #: Creator, group and element within the block.
@@ -34,7 +34,7 @@ class StrangerRules:
     def __init__(self, rules: RuleSet) -> None:
         self._listed: dict[Key, PrivateRule] = {(one.creator, one.group, one.number): one for one in rules.private}
         self._creators = {one.creator for one in rules.private} | {one.creator for one in rules.overrides} - {""}
-        self._wish = dict(rules.strangers)
+        self._wish, self._moves = dict(rules.strangers), rules.shifts is not None
         self._kinds = {**rules.policy.unlisted, "text": "keep", "unknown": "keep"}
         self.wanted = (
             bool(rules.private) or "keep" in self._wish.values() or any(one.creator for one in rules.overrides)
@@ -61,6 +61,11 @@ class StrangerRules:
     def by_vr(self, vr: str) -> str:
         """The action for an element of which only the VR is known."""
         return by_vr(0, vr, self._kinds)[0]
+
+    def kept(self, vr: str) -> str:
+        """The action for an element that a rule of the profile keeps: a date stays where none is moved."""
+        action = self.by_vr(vr)
+        return "K" if action == "X" and vr in TEMPORAL_VRS and not self._moves else action
 
 
 class Strangers:
@@ -127,7 +132,7 @@ class Strangers:
         own = self._own.get(program.path, {}).get(key) or self._own.get((), {}).get(key)
         vr, action, most = self._rules.rule(key, vr, self._declared)
         if own is not None:
-            action = own.letter if own.action != "keep" else action or self._rules.by_vr(vr)
+            action = own.letter if own.action != "keep" else action or self._rules.kept(vr)
         elif vr == "SQ" and (action or self._rules.known(creator)):
             # What stands in it is judged piece by piece, known sequence or not; an empty shell is not kept.
             action = "K" if self._worth(one, dialect, depth, program) else ""

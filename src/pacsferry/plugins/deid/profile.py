@@ -229,4 +229,4 @@ def _ours(rules: RuleSet, subject: Subject, chosen: Chosen, pseudonym: str, stud
     if study_id_rule is not None and study_id_rule.action == "H":
         study_id = hashlib.sha256(study.encode("ascii")).hexdigest()[:8]
         written.append((0x00200010, element(0x00200010, b"SH", study_id.encode("ascii"))))
-    return [*written, (0x00280303, element(0x00280303, b"CS", rules.temporal.encode("ascii")))]
+    return [*written, method.temporal_element(rules.temporal, subject.ascii(method.TEMPORAL))]

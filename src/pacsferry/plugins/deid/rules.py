@@ -13,7 +13,7 @@ from .policy import Policy, policy
 from .policy_rules import Override
 
 #: Grows with every change of the engine that changes what is written.
-ENGINE = 3
+ENGINE = 4
 
 #: What DeidentificationMethod says where the profile has rules of its own.
 OWN_RULES = "rules of the site profile"
@@ -369,7 +369,9 @@ def _safe(wanted: Policy) -> Iterator[PrivateRule]:
         if vr == "UN":
             continue  # the table does not say what it is
         source = "PS3.15 E.3.10-1: safe private"
-        yield PrivateRule(creator=creator, group=group, number=number, vr=vr, action="K", source=source, most=most)
+        # That an element is safe does not make its UID one that nobody can look up (E.3.9).
+        action = by_vr(0, vr, wanted.unlisted)[0] if vr == "UI" else "K"
+        yield PrivateRule(creator=creator, group=group, number=number, vr=vr, action=action, source=source, most=most)
 
 
 # --- what is said of it

@@ -36,6 +36,8 @@ _TABLE, _LENGTHS = 0x7FE00001, 0x7FE00002
 _TOTAL = 0x7FE00003
 _OF_FRAGMENTS = frozenset({_TABLE, _LENGTHS, _TOTAL})
 _DIRECTORY = "1.2.840.10008.1.3.10"
+_CODE_VALUE, _DESIGNATOR = 0x00080100, 0x00080102
+_CODE = frozenset({_CODE_VALUE, _DESIGNATOR})
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -127,9 +129,13 @@ class Subject:
         codes = []
         within = self.scanner.dialect_within(found, self.dialect)
         for start, end in self.scanner.items(found, within):
-            for tag, _, _, value, stop, _ in self.scanner.elements(start, end, within, 1):
-                if tag == 0x00080100:
-                    codes.append(bytes(self.scanner.data[value:stop]).decode("latin-1").strip(" \0"))
+            item = {
+                tag: bytes(self.scanner.data[value:stop]).decode("latin-1").strip(" \0")
+                for tag, _, _, value, stop, _ in self.scanner.elements(start, end, within, 1)
+                if tag in _CODE
+            }
+            if item.get(_DESIGNATOR) == "DCM":
+                codes.append(item.get(_CODE_VALUE, ""))
         return tuple(codes)
 
     def shape(self) -> pixels.Shape:
