@@ -14,7 +14,8 @@ import threading
 from types import ModuleType
 from typing import Any
 
-_SELDOM = 50_000
+#: New objects between two looks for garbage: while a process starts (it makes some 150,000 that stay), and at work.
+_STARTING, _SELDOM = 300_000, 50_000
 _usual: list[int] = []
 
 #: What pydicom imports for pixels and for its sample files, which hardly any run looks at: two thirds of its time.
@@ -25,7 +26,7 @@ def begin() -> None:
     """Called first by a process of ours: hardly anything that imports make is garbage."""
     if not _usual:
         _usual.extend(gc.get_threshold())
-        gc.set_threshold(_SELDOM, *_usual[1:])
+        gc.set_threshold(_STARTING, *_usual[1:])
         atexit.register(gc.freeze)  # the interpreter would look through everything once more before it ends
         later(*LATER)
 
