@@ -99,6 +99,18 @@ def test_an_unknown_destination_is_a_failure_that_is_not_retried(there):
     completes(there, "c-move")
 
 
+def test_what_a_person_has_to_change_is_asked_for_once_a_run(there):
+    more = [f"MORE{number}" for number in range(4)]
+    for number, name in enumerate(more):
+        there.archive.add(*ct_study(slices=1, rows=16, columns=16, accession=name, patient_id=name, seed=number))
+    there.archive.faults.add("destination-unknown")
+    notes = []
+    loaded = there.load(ACC, *more, over=("c-move", "c-get"), told=notes.append)
+    assert (loaded.exit_code, {row.transports for row in loaded.rows}) == (0, {("c-get",)})
+    assert len(there.archive.log.of("c-move")) <= 2, "no more than are under way at once"
+    assert len([step.text for step in notes if step.kind == "note" and "c-move is not asked again" in step.text]) == 1
+
+
 def test_a_failed_query_is_never_not_found(there):
     there.archive.faults.add("find-fails")
     loaded = there.load(ACC, over="c-get")

@@ -70,7 +70,7 @@ class Limited:
             raise TransferError("limit", code="capped")
 
     def ping(self) -> Ping:
-        raise NotImplementedError
+        raise AssertionError("asking pings nobody")
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -320,3 +320,23 @@ def test_it_is_whole_or_an_error_never_a_part(count, limit, days, told, seed):
     else:
         assert sorted(found) == all_of(archive)
     assert len(archive.asked) < 20 + 4 * (count // limit + 1) * 12
+
+
+def test_a_query_that_nobody_may_make_is_made_once():
+    refused = TransferError("who are you?", code="http-401", retryable=False)
+    asked = Limited([study(1)], failing=lambda query: refused if query.keys.get("PatientID") == "P1" else None)
+    finder = WholeFinder(asked, STANDARD)
+    for name in ("P1", "P2"):
+        with pytest.raises(TransferError, match="who are you"):
+            list(finder.find(Query(level=STUDY, keys={"PatientID": name})))
+    assert len(asked.asked) == 1
+
+
+def test_one_refusal_of_an_archive_that_answered_before_is_not_its_last_word():
+    refused = TransferError("who are you?", code="http-401", retryable=False)
+    asked = Limited([study(1)], failing=lambda query: refused if query.keys["PatientID"] == "P1" else None)
+    finder = WholeFinder(asked, STANDARD)
+    assert list(finder.find(Query(level=STUDY, keys={"PatientID": "P2"}))) == []
+    with pytest.raises(TransferError):
+        list(finder.find(Query(level=STUDY, keys={"PatientID": "P1"})))
+    assert list(finder.find(Query(level=STUDY, keys={"PatientID": "P2"}))) == []

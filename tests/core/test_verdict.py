@@ -74,7 +74,7 @@ def test_verdicts(state, signs, verdict):
 )
 def test_never_ok_with_anything_missing_or_held(stored, held, missing, stopped, counted, code):
     state = replace(COMPLETE, stored=stored, held=held, missing=missing, expected=stored + held + missing)
-    signs = Signs(stopped=stopped, counted=counted, code=code)
+    signs = Signs(stopped=stopped, counted=counted, lacking=missing, code=code)
     said = status(state, signs)
     if missing or held:
         assert said is not Status.OK
@@ -95,6 +95,7 @@ def test_a_gap_that_nobody_explains_was_not_sent():
 
 def test_the_archives_failure_is_its_own_exit_code_only_when_nothing_came():
     assert exit_code(Status.FAILED, LOST) == 4
+    assert exit_code(Status.FAILED, None) == 4, "it spoke of success and sent nothing"
     assert exit_code(Status.INCOMPLETE, LOST) == 5
     assert exit_code(Status.INTERRUPTED, None) == 130
     assert exit_code(Status.SKIPPED, None) == 0
@@ -119,7 +120,16 @@ def test_what_is_missing_because_it_is_offline_is_told_apart():
 
 
 def test_what_the_archive_counted_all_the_time_and_did_not_list_is_no_growth():
-    listed = replace(COMPLETE, expected=COMPLETE.stored - 4)
-    assert status(listed, Signs(counted=COMPLETE.stored, unlisted=4)) is Status.OK
-    assert status(listed, Signs(counted=COMPLETE.stored - 1, unlisted=4)) is Status.CHANGED
-    assert reasons(listed, Signs(counted=COMPLETE.stored - 1, unlisted=4), {}) == {"study-changed": 1}
+    listed = COMPLETE.stored - 4
+    assert status(COMPLETE, Signs(counted=COMPLETE.stored, listed=listed, unlisted=4)) is Status.OK
+    fewer = Signs(counted=COMPLETE.stored - 1, listed=listed, unlisted=4)
+    assert status(COMPLETE, fewer) is Status.CHANGED
+    assert reasons(COMPLETE, fewer, {}) == {"study-changed": 1}
+
+
+def test_what_is_counted_and_not_listed_is_no_gap_but_a_difference():
+    counted = replace(COMPLETE, expected=12, stored=9, missing=3)
+    assert status(counted, Signs(counted=12, listed=9)) is Status.UNVERIFIED
+    assert reasons(counted, Signs(counted=12, listed=9), {}) == {"counts-differ": 3}
+    assert status(counted, Signs(counted=12, listed=10, lacking=1)) is Status.INCOMPLETE
+    assert reasons(counted, Signs(counted=12, listed=10, lacking=1), {}) == {"counts-differ": 2, "not-sent": 1}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from .errors import TransferError
+from .ladder import Unfit
 from .matching import fits
 from .model import Level, Match, Ping, Query
 from .ports import Finder
@@ -70,13 +71,21 @@ class WholeFinder:
         self.protocol = finder.protocol
         self._today = today or date.today()  # noqa: DTZ011 - only says where to part an open range
         self._learnt = _Learnt()
+        self._unfit = Unfit()
         self._lock = threading.Lock()
 
     def find(self, query: Query) -> Iterator[Match]:
         """See ``ports.Finder``. Keys that the archive cannot match are not sent: the caller matches again."""
+        if (why := self._unfit.why(0)) is not None:
+            raise why
         found: Answers = {}
-        for one in _single_valued(self._sent(query)):
-            found |= self._whole(one, asked=True)
+        try:
+            for one in _single_valued(self._sent(query)):
+                found |= self._whole(one, asked=True)
+        except TransferError as err:
+            self._unfit.learn(0, err)
+            raise
+        self._unfit.serves(0)
         yield from found.values()
 
     def ping(self) -> Ping:

@@ -6,10 +6,12 @@ transport; then the next transport of the profile. What a person has to change i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .distress import NOTHING
+from .errors import TransferError
 from .model import Level, Tally, Wanted
 
 #: Requests in a row that bring nothing, after which a transport has had its turn even if the whole host waits for it.
@@ -62,6 +64,10 @@ REMEDIES: Mapping[str, Remedy] = {
     "truncated": Remedy(below=True),
     "bad-answer": Remedy(below=True, apart=True),
 }
+#: What holds for every study, where it is not worth another try: a person has to change the profile, or the archive's.
+FOR_ALL = frozenset(
+    {"destination-unknown", "http-401", "http-redirect", "no-context", "refused-association", "tls", "user-identity"}
+)
 _NONE = Remedy()
 _BELOW: Mapping[Level, frozenset[Level]] = {
     Level.STUDY: frozenset({Level.SERIES, Level.IMAGE}),
@@ -140,3 +146,35 @@ class Climb:
     def _again(self, fall: Fall) -> bool:
         self._fruitless += 1
         return self._fruitless < FRUITLESS and self._worth(fall.code, fall.tries)
+
+
+class Unfit:
+    """Who need not be asked again in this run: who never served, and will not before a person changed something.
+
+    Asked for each study anew it would fail in the same way, and archives lock out who knocks too often. Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._served: set[int] = set()
+        self._errors: dict[int, TransferError] = {}
+
+    def serves(self, place: int) -> None:
+        """The transport (or finder) at that place of the profile answered as it should."""
+        with self._lock:
+            self._served.add(place)
+
+    def learn(self, place: int, error: TransferError) -> bool:
+        """How it failed; whether it need not be asked again from now on, which is said once."""
+        with self._lock:
+            known = place in self._served or place in self._errors
+            if known or error.retryable or error.code not in FOR_ALL:
+                return False
+            self._errors[place] = error
+            return True
+
+    def why(self, place: int) -> TransferError | None:
+        """Why it need not be asked: how it failed before."""
+        with self._lock:
+            known = self._errors.get(place)
+        return known and TransferError(str(known), code=known.code, retryable=False, hint=known.hint)

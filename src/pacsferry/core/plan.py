@@ -65,6 +65,11 @@ class SeriesOrder:
         return self.count if self.targets is None else len(self.targets)
 
     @property
+    def most(self) -> int:
+        """How many instances there may be: what the archive counts, or what it lists where that is more."""
+        return max(self.count or 0, len(self.targets or ()))
+
+    @property
     def wanted(self) -> tuple[Target, ...]:
         """The targets to ask for."""
         return tuple(target for target in self.targets or () if not target.excluded)
@@ -177,6 +182,11 @@ def _missing(series: SeriesOrder, done: Mapping[str, str]) -> list[Target]:
     return [target for target in series.wanted if target.key not in done and not target.offline]
 
 
+def lacking(order: Order, done: Mapping[str, str]) -> int:
+    """How many of the listed instances that are wanted are not here."""
+    return sum(1 for series in order.series for target in series.wanted if target.key not in done)
+
+
 def offline(order: Order, done: Mapping[str, str]) -> int:
     """How many instances are not here and not asked for, because the archive says that they are offline."""
     here = Counter(done.values())
@@ -235,7 +245,7 @@ def _named(order: Order, series: SeriesOrder, targets: list[Target]) -> Wanted:
 
 
 def _wanted(order: Order, parts: list[tuple[SeriesOrder, list[Target]]], *, series_uid: str | None = None) -> Wanted:
-    counts = [series.count if series.targets is None else len(targets) for series, targets in parts]
+    counts = [_number(series, targets) for series, targets in parts]
     listed = all(series.targets is not None for series, _ in parts)
     every = [target for _, targets in parts for target in targets]
     return Wanted(
@@ -246,6 +256,13 @@ def _wanted(order: Order, parts: list[tuple[SeriesOrder, list[Target]]], *, seri
         expected=None if None in counts else sum(count for count in counts if count is not None),
         nearline=order.nearline,
     )
+
+
+def _number(series: SeriesOrder, targets: list[Target]) -> int | None:
+    """How many instances a request for these of a series brings: a list may be short, and then all of it comes."""
+    if series.targets is None:
+        return series.count
+    return series.most if series.whole and len(targets) == len(series.targets) else len(targets)
 
 
 def _classes(targets: list[Target]) -> frozenset[str]:

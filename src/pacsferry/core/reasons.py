@@ -108,7 +108,8 @@ REASONS: dict[str, Reason] = {
     ),
     "no-context": Reason(
         means="the archive accepted no presentation context that the request needs",
-        advice="check SOP classes and AE titles; for private classes set archive.dimse.sop_classes",
+        advice="check SOP classes and AE titles, or choose another transport; private classes go into "
+        "archive.dimse.sop_classes",
     ),
     "cancelled": _again("the archive cancelled the request"),
     "refused-association": _again(

@@ -19,14 +19,14 @@ from .distress import NOTHING
 from .errors import BusyError, FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
-from .ladder import Climb, Fall, remedy, short
+from .ladder import Climb, Fall, Unfit, remedy, short
 from .leasing import renewed
 from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
 from .model import Keys, Level, Outcome, Status, Tally, Wanted
 from .pacing import OnceMore, Pacing, asking, ended_by_hours, fetch
 from .places import within
-from .plan import Order, offline, requests
+from .plan import Order, lacking, offline, requests
 from .ports import Transport
 from .progress import Progress, Told
 from .publish import Publisher, Work, prune_folders
@@ -64,7 +64,8 @@ class Surveying(Protocol):
 class Means:
     """What every study of a run shares. ``how`` is a digest of all that decides whether something is held.
 
-    ``concluded`` gets each study's result while the study is still leased (of an objection nothing is leased).
+    ``concluded`` gets each study's result while the study is still leased (of an objection nothing is leased);
+    ``unfit`` are the rungs that need not be asked again.
     """
 
     run: str
@@ -82,6 +83,7 @@ class Means:
     wait: bool = True
     how: str = ""
     concluded: Callable[[Result], Result] = lambda result: result
+    unfit: Unfit = field(default_factory=Unfit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,10 @@ class StudyRun:
     def _climb(self, order: Order) -> None:
         """Each transport in turn, and within it level by level; always only for what is still missing."""
         self._listed = order.listed
-        for rung in self._means.rungs:
+        for place, rung in enumerate(self._means.rungs):
+            if (why := self._means.unfit.why(place)) is not None:
+                self._last_code, self._error = why.code, why
+                continue
             climb = Climb(rung.transport.traits.takes, partial(self._once_more.worth, rung.name))
             for _ in range(ROUNDS):
                 wanted = requests(order, self._done, climb.takes)
@@ -212,6 +217,7 @@ class StudyRun:
                 raise StoreError("there is no space for what arrives", hint="free space, then run `pacsferry resume`")
             if sink.counts["received"]:
                 climb.came(one.level)
+                self._means.unfit.serves(self._means.rungs.index(rung))
             vain = vain + 1 if fall is not None and remedy(fall.code).more and not sink.offered else 0
             fell = fall if fall is not None and not fall.retryable else fell or fall
             hopeless = vain == VAIN or (fell is not None and not fell.retryable)
@@ -228,6 +234,8 @@ class StudyRun:
             return short(one, tally, offered=sink.offered, received=sink.counts["received"])
         except TransferError as err:
             self._error = err
+            if self._means.unfit.learn(self._means.rungs.index(rung), err):
+                self._note(f"{rung.name} is not asked again in this run: {err}")
             return Fall(level=one.level, code=err.code, retryable=err.retryable, tries=err.tries)
         except InterruptedRun:
             return None
@@ -241,8 +249,7 @@ class StudyRun:
             self._collect(rung, sink, order)
 
     def _fetch(self, rung: Rung, order: Order, one: Wanted, sink: StudySink) -> Tally:
-        means = self._means
-        timed = not order.nearline
+        means, timed = self._means, not order.nearline
         return fetch(means.budget, rung.transport, one, sink, told=self._waiting, wait=means.wait, timed=timed)
 
     def _closing(self) -> bool:
@@ -305,6 +312,9 @@ class StudyRun:
     def _waiting(self, text: str) -> None:
         self._means.told(Progress(kind="waiting", case_id=self._work.case_id, text=text))
 
+    def _note(self, text: str) -> None:
+        self._means.told(Progress(kind="note", text=text))
+
     # --- the verdict
 
     def _hold_mixed(self, order: Order) -> None:
@@ -337,13 +347,15 @@ class StudyRun:
         reasons = verdict.reasons(now, signs, means.ledger.codes(key))
         said = self._settle(verdict.status(now, signs), reasons, verdict.facts(self._work.facts, now))
         untouched = not self._work.settled and not self._used
-        if said is Status.OK and untouched and before is not None and before.status in _WAS_COMPLETE:
+        if said is Status.OK and untouched and before is not None and before.status in verdict.FINE:
             said = Status.SKIPPED
         return self._result(said, reasons)
 
     def _signs(self, order: Order) -> verdict.Signs:
         return verdict.Signs(
             counted=order.counted,
+            listed=len(order.listed or ()),
+            lacking=lacking(order, self._means.ledger.settled(self._found.key)) if order.counted is not None else 0,
             code=self._last_code,
             error=self._error,
             stopped=self._means.stop.is_set(),
@@ -393,6 +405,3 @@ class StudyRun:
             exit_code=verdict.exit_code(status, error),
             duration_s=time.monotonic() - self._began,
         )
-
-
-_WAS_COMPLETE = frozenset({Status.OK, Status.WAIVED})

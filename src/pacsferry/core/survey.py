@@ -9,7 +9,7 @@ from .availability import gone, summed
 from .errors import TransferError
 from .ledger_model import InstancePlan, Original, SeriesPlan, StudyPlan
 from .matching import chosen, undecided
-from .model import Keys, Level, Match, Query, Subject
+from .model import Evidence, Keys, Level, Match, Query, Subject
 from .plan import Order, SeriesOrder, Target, evidence, expected
 from .ports import Finder
 from .query import Asked
@@ -283,24 +283,29 @@ def _counted(series: tuple[SeriesOrder, ...], announced: int | None, *, narrowed
     if narrowed or not series:
         return None
     listed = sum(len(one.targets) for one in series if one.targets is not None)
-    counts = [max(one.count or 0, len(one.targets or ())) for one in series]
-    most = max(sum(counts), announced or 0)
+    most = max(sum(one.most for one in series), announced or 0)
     return most if most > listed and all(one.targets is not None for one in series) else None
+
+
+def _counting(series: tuple[SeriesOrder, ...], counted: int) -> Evidence:
+    """Whose count it is that speaks of more than is listed."""
+    return Evidence.SERIES_COUNTS if sum(one.most for one in series) == counted else Evidence.STUDY_COUNT
 
 
 def study_plan(
     found: Found, case_id: str, series: tuple[SeriesOrder, ...], announced: int | None, *, narrowed: bool
 ) -> StudyPlan:
-    """What the ledger is to expect."""
+    """What the ledger is to expect: where the archive counts more than it lists, that is the larger number."""
     known = None if narrowed else announced
+    counted = _counted(series, announced, narrowed=narrowed)
     return StudyPlan(
         key=found.key,
         subject=found.subject.token,
         case_id=case_id,
         original=found.original,
-        evidence=evidence(series, known),
+        evidence=evidence(series, known) if counted is None else _counting(series, counted),
         announced=announced,
-        expected=expected(series, known),
+        expected=expected(series, known) if counted is None else counted,
         series=tuple(
             SeriesPlan(key=one.key, modality=one.modality, expected=one.expected, excluded=one.excluded)
             for one in series

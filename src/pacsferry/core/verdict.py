@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import FerryError, HeldError, InterruptedRun
+from .errors import FerryError, HeldError, InterruptedRun, TransferError
 from .ledger_model import StudyFacts, StudyState
 from .model import Status
 
@@ -18,13 +18,15 @@ FINE = frozenset({Status.OK, Status.SKIPPED, Status.WAIVED, Status.DRY_RUN})
 class Signs:
     """What was noticed on the way.
 
-    ``counted`` is the number of instances that the archive's counts speak of, where that is more than it lists;
-    ``code`` the reason code of the last request that fell short; ``odd`` counts what sinks refused, by reason code;
-    ``unlisted`` instances came into being while the study was retrieved. ``offline`` of what is missing was not asked
-    for, because the archive says that it is offline.
+    ``counted`` is the number of instances that the archive's counts speak of, where that is more than the ``listed``
+    ones, of which ``lacking`` did not come; ``code`` the reason code of the last request that fell short; ``odd``
+    counts what sinks refused, by reason code; ``unlisted`` instances came into being while the study was retrieved.
+    ``offline`` of what is missing was not asked for, because the archive says that it is offline.
     """
 
     counted: int | None = None
+    listed: int = 0
+    lacking: int = 0
     code: str = ""
     error: FerryError | None = None
     stopped: bool = False
@@ -37,15 +39,20 @@ def _accounted(now: StudyState) -> int:
     return now.stored + now.held + now.excluded
 
 
-def _news(now: StudyState, signs: Signs) -> int:
+def _gap(now: StudyState, signs: Signs) -> int:
+    """How many instances surely are missing: counts that speak of more than is listed may be stale."""
+    return now.missing if signs.counted is None else signs.lacking
+
+
+def _news(signs: Signs) -> int:
     """How much the study grew: not by what the archive counted all the time and only did not list."""
-    known = max(0, (signs.counted or 0) - (now.expected or 0))
+    known = max(0, (signs.counted or 0) - signs.listed)
     return max(0, signs.unlisted - known)
 
 
 def status(now: StudyState, signs: Signs) -> Status:
     """The verdict; "ok" only where every expected instance is stored or excluded."""
-    if now.missing:
+    if _gap(now, signs):
         return _of_gap(now, signs)
     if now.held:
         return Status.HELD
@@ -53,13 +60,13 @@ def status(now: StudyState, signs: Signs) -> Status:
         return _unknown(now, signs)
     if signs.counted is not None and _accounted(now) < signs.counted:
         return Status.UNVERIFIED
-    return Status.CHANGED if _news(now, signs) else Status.OK
+    return Status.CHANGED if _news(signs) else Status.OK
 
 
 def _of_gap(now: StudyState, signs: Signs) -> Status:
     if signs.stopped:
         return Status.INTERRUPTED
-    if signs.code == "offline" or signs.offline >= now.missing:
+    if signs.code == "offline" or signs.offline >= _gap(now, signs):
         return Status.OFFLINE
     if signs.code == "outside-hours":
         return Status.INCOMPLETE
@@ -79,13 +86,13 @@ def reasons(now: StudyState, signs: Signs, settled: Mapping[str, int]) -> dict[s
     """Counts per reason code: of what is held or excluded (``settled``), of what is missing, of what is odd."""
     # What was refused at first and held when it came by name is one thing.
     counts = Counter(settled) | Counter(signs.odd)
-    if now.missing:
-        away = min(signs.offline, now.missing)
+    if gap := _gap(now, signs):
+        away = min(signs.offline, gap)
         counts["offline"] += away
-        counts["interrupted" if signs.stopped else signs.code or "not-sent"] += now.missing - away
-    elif signs.counted is not None and signs.counted > _accounted(now):
-        counts["counts-differ"] += signs.counted - _accounted(now)
-    counts["study-changed"] += _news(now, signs)
+        counts["interrupted" if signs.stopped else signs.code or "not-sent"] += gap - away
+    if signs.counted is not None:
+        counts["counts-differ"] += max(0, signs.counted - _accounted(now) - gap)
+    counts["study-changed"] += _news(signs)
     return {code: count for code, count in sorted(counts.items()) if count}
 
 
@@ -105,9 +112,14 @@ def facts(stored: Sequence[Mapping[str, object]], now: StudyState) -> StudyFacts
 
 
 def exit_code(status_: Status, error: FerryError | None) -> int:
-    """The exit code of one study (spec: exit codes)."""
+    """The exit code of one study (spec: exit codes).
+
+    One of which nothing came is the archive's failure, whether it says so or speaks of success.
+    """
     if status_ in FINE:
         return 0
     if status_ is Status.INTERRUPTED:
         return InterruptedRun.exit_code
-    return error.exit_code if status_ is Status.FAILED and error is not None else HeldError.exit_code
+    if status_ is not Status.FAILED:
+        return HeldError.exit_code
+    return TransferError.exit_code if error is None else error.exit_code

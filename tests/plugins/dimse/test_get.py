@@ -474,7 +474,7 @@ def test_an_unknown_title_is_a_refusal_that_says_so(opened: Any) -> None:
     assert (caught.value.code, caught.value.retryable) == ("refused-association", False)
 
 
-def test_an_archive_without_c_get_is_not_supported(opened: Any) -> None:
+def test_an_archive_without_c_get_accepts_no_context(opened: Any) -> None:
     from pynetdicom import AE
 
     entity = AE()
@@ -488,7 +488,7 @@ def test_an_archive_without_c_get_is_not_supported(opened: Any) -> None:
             )
     finally:
         entity.shutdown()
-    assert caught.value.code == "not-supported"
+    assert caught.value.code == "no-context"
 
 
 def test_a_listener_that_is_no_dicom_server_is_told(opened: Any) -> None:

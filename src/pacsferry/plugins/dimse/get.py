@@ -114,7 +114,7 @@ class CGet:
     def _ask(self, call: Call, intake: Intake, failed: tuple[str, ...]) -> Outcome:
         syntax = call.syntax(self._model)
         if syntax is None:
-            raise trouble("C-GET", "not-supported", "the archive accepts no C-GET of this information model")
+            raise trouble("C-GET", "no-context", "the archive accepts no C-GET of this information model")
         keys, level = _request(intake, failed if self._by_instance else ())
         request = identifier(level, keys, syntax)
         with call.watched(nearline=intake.wanted.nearline), Ender(call, intake, self._caller.timeouts.quiet):

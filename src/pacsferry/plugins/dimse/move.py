@@ -96,7 +96,7 @@ class CMove:
     def _request(self, call: Call, receiver: Receiver, lease: Lease) -> Outcome:
         syntax = call.syntax(self._model)
         if syntax is None:
-            raise trouble("C-MOVE", "not-supported", "the archive accepts no C-MOVE of this information model")
+            raise trouble("C-MOVE", "no-context", "the archive accepts no C-MOVE of this information model")
         wanted = lease.intake.wanted
         request = identifier(wanted.level, retrieve_keys(wanted), syntax)
         watched = call.watched(lambda: receiver.progress(lease), nearline=wanted.nearline)

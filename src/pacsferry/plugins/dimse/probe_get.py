@@ -56,7 +56,7 @@ def _offered(
     wanted = [*contexts(model), *(build_context(name, list(syntaxes)) for name, syntaxes in proposals)]
     with caller.call("C-GET", wanted, extended=roles) as call:
         if call.syntax(model) is None:
-            raise trouble("C-GET", "not-supported", "the archive accepts no C-GET of this information model")
+            raise trouble("C-GET", "no-context", "the archive accepts no C-GET of this information model")
         return _accepted(call, model)
 
 
