@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pacsferry.app import looking
+from pacsferry.app import pinging
 from pacsferry.app.simulating import SimulateOptions, simulating
 from pacsferry.core.errors import ConfigError
 from support.certificates import Authority
@@ -22,8 +22,8 @@ def test_the_printed_profile_talks_tls(tmp_path: Path, monkeypatch: pytest.Monke
         assert running.profile.count('tls = { mode = "required"') == 2
         site = tmp_path / "sim.toml"
         site.write_text(running.profile)
-        answers = {one.service: one.ok for one in looking.echo(str(site), ())}
-        plain = looking.echo(str(site), ["archive.dimse.tls.mode=off"])
+        answers = {one.service: one.ok for one in pinging.echo(str(site), ())}
+        plain = pinging.echo(str(site), ["archive.dimse.tls.mode=off"])
     assert answers["C-ECHO"]
     assert [one.error for one in plain if one.service == "C-ECHO" and "speaks TLS" in (one.error or "")]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pacsferry.app.looking import FoundRow, FoundRows
+    from pacsferry.app.finding import FoundRow, FoundRows
 
 _COLUMNS = ("request", "modalities", "series_count", "image_count", "availability", "sex", "age", "year")
 _HEADS = ("request", "modality", "series", "images", "availability", "sex", "age", "year")

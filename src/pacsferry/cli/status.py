@@ -15,7 +15,7 @@ from .values import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pacsferry.app.looking import ProjectStatus
+    from pacsferry.app.standing import ProjectStatus
     from pacsferry.core.model import Row
 
 _LINKING = frozenset({"request", "accession", "error"})

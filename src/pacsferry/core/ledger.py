@@ -46,7 +46,6 @@ from .model import Status, StoredInstance, Subject
 __all__ = ["LeaseLost", "Ledger", "PathTaken", "UndefinedStep"]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_CHUNK = 500
 
 
 class Ledger:
@@ -190,7 +189,7 @@ class Ledger:
     def holder(self, study: str) -> str:
         """Who works on a study ("process 1234 since 10:31"); "" for nobody."""
         with self._store.read() as conn:
-            row = conn.execute(sa.select(tables.study).where(tables.study.c.key == study)).one_or_none()
+            row = look.row_of(conn, study)
             return leases.told(row) if row is not None else ""
 
     def renew(self, lease: Lease, *, seconds: float = leases.SECONDS) -> None:
@@ -283,7 +282,7 @@ class Ledger:
     def study(self, key: str) -> StudyState | None:
         """Where one study stands."""
         with self._store.read() as conn:
-            row = conn.execute(sa.select(tables.study).where(tables.study.c.key == key)).one_or_none()
+            row = look.row_of(conn, key)
         return look.state(row) if row is not None else None
 
     def studies(self, *, problems: bool = False) -> Iterator[StudyState]:
@@ -342,23 +341,17 @@ class Ledger:
     def path_owner(self, path: str) -> str | None:
         """The instance that is stored at a path."""
         with self._store.read() as conn:
-            return conn.execute(sa.select(tables.instance.c.key).where(tables.instance.c.path == path)).scalar()
+            return look.path_owner(conn, path)
 
     def known_paths(self, paths: Iterable[str]) -> set[str]:
         """Those of the paths where an instance is stored."""
-        wanted, found = list(paths), set[str]()
         with self._store.read() as conn:
-            for at in range(0, len(wanted), _CHUNK):
-                asked = sa.select(tables.instance.c.path).where(tables.instance.c.path.in_(wanted[at : at + _CHUNK]))
-                found |= {path for path in conn.execute(asked).scalars() if path}
-        return found
+            return look.known_paths(conn, paths)
 
     def original(self, study: str) -> Original | None:
         """What the archive calls a study. Identified."""
-        asked = sa.select(tables.linkage).where((tables.linkage.c.kind == "study") & (tables.linkage.c.key == study))
         with self._store.read() as conn:
-            row = conn.execute(asked).one_or_none()
-        return look.original(row) if row is not None else None
+            return look.original_of(conn, study)
 
     def originals(self) -> Iterator[tuple[str, Original]]:
         """Study key and what the archive calls the study, for all. Identified."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,12 @@ from .ledger_store import Store
 from .model import Evidence, Status, StoredInstance
 
 _PAGE = 5000
+_CHUNK = 500
+
+
+def row_of(conn: sa.Connection, key: str) -> sa.Row[Any] | None:
+    """The row of a study."""
+    return conn.execute(sa.select(study).where(study.c.key == key)).one_or_none()
 
 
 def state(row: sa.Row[Any]) -> StudyState:
@@ -95,6 +101,12 @@ def originals(store: Store) -> Iterator[tuple[str, Original]]:
     return ((row.key, original(row)) for row in rows)
 
 
+def original_of(conn: sa.Connection, key: str) -> Original | None:
+    """What the archive calls one study."""
+    row = conn.execute(sa.select(linkage).where((linkage.c.kind == "study") & (linkage.c.key == key))).one_or_none()
+    return original(row) if row is not None else None
+
+
 def original(row: sa.Row[Any]) -> Original:
     """A row of the linkage table."""
     return Original(study_uid=row.study_uid, accession=row.accession, patient_id=row.patient_id, issuer=row.issuer)
@@ -162,6 +174,20 @@ def _stored(row: sa.Row[Any]) -> StoredInstance:
         size=row.size,
         sha256=row.sha256,
     )
+
+
+def path_owner(conn: sa.Connection, path: str) -> str | None:
+    """The instance that is stored at a path."""
+    return conn.execute(sa.select(instance.c.key).where(instance.c.path == path)).scalar()
+
+
+def known_paths(conn: sa.Connection, paths: Iterable[str]) -> set[str]:
+    """Those of the paths where an instance is stored; asked in chunks, as a statement takes only so many values."""
+    wanted, found = list(paths), set[str]()
+    for at in range(0, len(wanted), _CHUNK):
+        asked = sa.select(instance.c.path).where(instance.c.path.in_(wanted[at : at + _CHUNK]))
+        found |= {path for path in conn.execute(asked).scalars() if path}
+    return found
 
 
 def runs(conn: sa.Connection, only: str | None = None) -> list[Run]:

@@ -40,7 +40,7 @@ class Contract:
     @pytest.fixture
     def offer(self) -> Any:
         """The offer under test."""
-        raise NotImplementedError("override the fixture `offer`: return the Offer of your plugin")
+        pytest.fail("override the fixture `offer`: return the Offer of your plugin", pytrace=False)
 
     @pytest.fixture
     def settings(self, offer: Offer[Any]) -> Strict:
