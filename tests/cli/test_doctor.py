@@ -75,6 +75,25 @@ def test_mistakes_are_2_before_anybody_is_contacted(words, monkeypatch):
     assert (told.code, told.document["schema"]) == (2, "pacsferry.error")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--dimse", "SIM@host:99999"),
+        ("--dimse", "SIM@host:0"),
+        ("--dicomweb", "host"),
+        ("--dicomweb", "http://host:99999/x"),
+        ("--calling-ae-title", "MUCH_TOO_LONG_FOR_IT"),
+        ("--receiver", "US@127.0.0.1:65536"),
+        ("--set", "archive.nonsense=1"),
+    ],
+)
+def test_what_was_typed_is_to_blame_not_the_profile_beneath(wrong):
+    told = call("doctor", *wrong, *(() if wrong[0] == "--dimse" else ("--dimse", "SIM@127.0.0.1:104")))
+    assert told.code == 2
+    assert told.document["error"].startswith(f"{wrong[0]}: ")
+    assert "research-base" not in told.document["error"]
+
+
 def test_nothing_is_overwritten_without_yes(there, tmp_path):
     (tmp_path / "found.toml").write_text("mine")
     told = call("doctor", *addressed(there), "--write", "found.toml")

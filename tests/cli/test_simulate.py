@@ -14,11 +14,6 @@ from support.commands import call, check, run, start
 CANARY = "Canarybird"
 
 
-@pytest.fixture(autouse=True)
-def own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-
-
 @pytest.fixture
 def served(tmp_path):
     """Start one and read its document; it is stopped at the end."""
@@ -167,7 +162,7 @@ def test_a_port_that_is_taken_is_an_error(tmp_path):
         for option in ("--dimse-port", "--http-port"):
             answer = call("simulate", "--json", option, str(port))
             assert answer.code == 2
-            assert "cannot listen on 127.0.0.1: Address already in use" in answer.document["error"]
+            assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in answer.document["error"]
 
 
 @pytest.mark.parametrize(

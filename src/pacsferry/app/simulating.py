@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pacsferry.core import registry
 from pacsferry.core.errors import ConfigError, UnknownName
+from pacsferry.core.fitting import checked
 from pacsferry.core.registry import Registry
 from pacsferry.core.strict import AeTitle, Host
 
@@ -176,7 +175,7 @@ def simulating(options: SimulateOptions, plugins: Registry | None = None, *, tol
         )
     except OSError as err:
         raise ConfigError(
-            f"cannot listen on {options.host}: {_why(err)}",
+            f"cannot listen on {err.filename or options.host}: {_why(err)}",
             hint="choose --host, --dimse-port and --http-port; 0 is any free port",
         ) from None
     with simulator:
@@ -326,16 +325,6 @@ def _objects(folder: Path | None) -> tuple[list[Any], int]:
 def _files(folder: Path) -> Iterable[Path]:
     for root, _, names in os.walk(folder):
         yield from (path for name in names for path in [Path(root) / name] if path.is_file())
-
-
-def checked(kind: Any, value: object, where: str) -> Any:
-    """``value`` as ``kind`` wants it. Raises ``ConfigError``."""
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as err:
-        first = err.errors(include_url=False, include_input=False)[0]
-        said = first.get("ctx", {}).get("error", first["msg"])
-        raise ConfigError(f"{where}: {said}") from None
 
 
 def _destination(text: str) -> Destination:

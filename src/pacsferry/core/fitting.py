@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import ConfigError
@@ -62,6 +62,16 @@ def fit(model: type[S], table: Mapping[str, Any], where: str) -> S:
     if value is None:
         raise ConfigError("\n".join(one.line(where) for one in problems))
     return value
+
+
+def checked(kind: Any, value: object, where: str) -> Any:
+    """``value`` as ``kind`` wants it. Raises ``ConfigError`` that begins with ``where``, as the name of an option."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        said = first.get("ctx", {}).get("error", first["msg"])
+        raise ConfigError(f"{where}: {said}") from None
 
 
 def attempt(model: type[S], table: Mapping[str, Any]) -> tuple[S | None, list[Problem]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -93,6 +94,19 @@ def _network(text: str) -> str:
     return text
 
 
+def _web_address(text: str) -> str:
+    """An address that names a host, and a port that there can be where it names one."""
+    try:
+        parts = urlsplit(text)
+        good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if text and not good:
+        msg = "write http://host:port/path, with a port of 1 to 65535"
+        raise ValueError(msg)
+    return text
+
+
 #: Numbers of the registered sets of PS3.3 tables C.12-2 and C.12-3, and of those that only code extensions reach.
 _REGISTERED = r"(6|13|100|101|109|110|126|127|138|144|148|166|203)"
 _TERM = rf"(ISO_IR ({_REGISTERED}|192)|ISO 2022 IR ({_REGISTERED}|58|87|149|159)|GB18030|GBK)"
@@ -110,9 +124,15 @@ CharacterSet = Annotated[
     Shape(rf"{_TERM}(\\{_TERM})*|(\\{_TERM})+", "write terms of PS3.3 C.12.1.1.2, for example 'ISO_IR 100'", 255),
 ]
 Url = Annotated[
-    str, Shape(r"https?://[^\s@?#]+", "write http:// or https://, host and path; no user, password or query", 2000)
+    str,
+    Shape(r"https?://[^\s@?#]+", "write http:// or https://, host and path; no user, password or query", 2000),
+    AfterValidator(_web_address),
 ]
-Proxy = Annotated[str, Shape(r"(https?://[^\s@/]+/?)?", "write http://host:port, without user and password", 255)]
+Proxy = Annotated[
+    str,
+    Shape(r"(https?://[^\s@/]+/?)?", "write http://host:port, without user and password", 255),
+    AfterValidator(_web_address),
+]
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 ArchiveName = Annotated[str, Shape(r"[^/\\\x00-\x1f\x7f]*", "write at most 64 characters, no slash", 64)]
 MediaRange = Annotated[

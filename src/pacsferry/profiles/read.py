@@ -175,8 +175,10 @@ def _wanting_text(
 
 def _error(problems: Sequence[Problem], sources: Sources, given: ProfileFile) -> ConfigError:
     """One line per problem: address, what would be right, and the file to change."""
-    lines = [f"{one.line()} ({_source(one.where, sources, given.label)})" for one in problems]
-    head = f"site profile {given.label}: {len(lines)} error{'s' if len(lines) > 1 else ''}"
+    blamed = [_source(one.where, sources, given.label) for one in problems]
+    lines = [f"{one.line()} ({source})" for one, source in zip(problems, blamed, strict=True)]
+    what = "--set" if set(blamed) == {"--set"} else f"site profile {given.label}"
+    head = f"{what}: {len(lines)} error{'s' if len(lines) > 1 else ''}"
     return ConfigError("\n  ".join([head, *lines]), hint="`pacsferry schema site` prints every key that there is")
 
 

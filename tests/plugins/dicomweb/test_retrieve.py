@@ -12,6 +12,7 @@ import pytest
 
 from pacsferry.core.archive import Archive, Dicomweb
 from pacsferry.core.errors import ConfigError, TransferError
+from pacsferry.core.fitting import fit
 from pacsferry.core.model import Framing, Level, Receipt, Wanted
 from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dicomweb import WadoSettings
@@ -593,5 +594,9 @@ def test_a_missing_root_names_the_key(web, key):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", "http://.example/x"])
 def test_a_root_that_is_no_address_names_the_key(url):
+    def build():
+        web = fit(Dicomweb, {"url": "http://h/x", "wado": url}, "archive.dicomweb")
+        return Wado(Archive(name="x", dicomweb=web), WadoSettings())
+
     with pytest.raises(ConfigError, match=r"archive\.dicomweb\.wado: write"):
-        Wado(Archive(name="x", dicomweb=Dicomweb(url="http://h/x", wado=url)), WadoSettings())
+        build()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pacsferry.core.errors import ConfigError
+from pacsferry.core.fitting import checked
+from pacsferry.core.strict import AeTitle, Host, Url
 
 _AE_AT = re.compile(r"(?P<title>[^\\]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -34,11 +35,13 @@ class Asked:
         if self.dimse:
             found += _entity("archive.dimse", self.dimse, "--dimse")
         if self.calling_ae_title:
-            found.append(_setting("archive.dimse.calling_ae_title", self.calling_ae_title))
+            title = checked(AeTitle, self.calling_ae_title, "--calling-ae-title")
+            found.append(_setting("archive.dimse.calling_ae_title", title))
         if self.receiver:
             found += _entity("archive.dimse.receiver", self.receiver, "--receiver")
         if self.dicomweb:
-            found.append(_setting("archive.dicomweb.url", self.dicomweb.rstrip("/")))
+            url = checked(Url, self.dicomweb.strip(), "--dicomweb")
+            found.append(_setting("archive.dicomweb.url", url.rstrip("/")))
         return (*found, *self.sets)
 
     def transports(self, *, dimse: bool, dicomweb: bool, receiver: bool) -> str:
@@ -51,11 +54,14 @@ class Asked:
 def _entity(key: str, text: str, option: str) -> list[str]:
     """``AE@HOST:PORT`` in three settings. Raises ``ConfigError``."""
     match = _AE_AT.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"{option}: write AE@HOST:PORT", hint=f"for example {option} ORTHANC@192.0.2.7:4242")
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise ConfigError(
+            f"{option}: write AE@HOST:PORT, with a port of 1 to 65535",
+            hint=f"for example {option} ORTHANC@192.0.2.7:4242",
+        )
     return [
-        _setting(f"{key}.ae_title", match["title"]),
-        _setting(f"{key}.host", match["host"].strip("[]")),
+        _setting(f"{key}.ae_title", checked(AeTitle, match["title"], option)),
+        _setting(f"{key}.host", checked(Host, match["host"].strip("[]"), option)),
         f"{key}.port={int(match['port'])}",
     ]
 
@@ -63,8 +69,3 @@ def _entity(key: str, text: str, option: str) -> list[str]:
 def _setting(key: str, text: str) -> str:
     """A setting whose value is text, whatever it looks like."""
     return f"{key}={json.dumps(text)}"
-
-
-def keys_of(settings: Sequence[str]) -> frozenset[str]:
-    """The keys that are set."""
-    return frozenset(one.partition("=")[0].strip() for one in settings)

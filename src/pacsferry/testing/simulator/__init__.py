@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -46,11 +47,13 @@ class Simulator:
     ) -> None:
         self.host, self.ae_title = host, ae_title
         self.faults, self.log, self.holdings = Faults(faults), Journal(told, keep), Holdings(objects)
-        self._dimse = DimseServer(
-            self.holdings, self.faults, self.log, ae_title=ae_title, host=host, port=dimse_port, security=security
-        )
+        with _listening(host, dimse_port):
+            self._dimse = DimseServer(
+                self.holdings, self.faults, self.log, ae_title=ae_title, host=host, port=dimse_port, security=security
+            )
         try:
-            self._web = WebServer(self.holdings, self.faults, self.log, host=host, port=http_port)
+            with _listening(host, http_port):
+                self._web = WebServer(self.holdings, self.faults, self.log, host=host, port=http_port)
         except OSError:
             self._dimse.close()
             raise
@@ -96,3 +99,13 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[None]:
+    """Let an error say of which address it is: there are two."""
+    try:
+        yield
+    except OSError as err:
+        err.filename = f"{host}:{port}" if port else host
+        raise
