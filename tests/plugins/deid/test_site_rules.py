@@ -41,6 +41,21 @@ def test_a_path_holds_in_the_items_of_that_sequence_only():
     assert out.ReferencedSeriesSequence[0].StationName == "REMOVED"
 
 
+def test_a_path_opens_the_sequences_that_lead_to_what_it_keeps_and_no_others():
+    request = [E(0x00400007, "LO", "Knee of Larry"), E(0x00400008, "SQ", [[STATION, E(0x00180050, "DS", "5")]])]
+    data = file(image(E(0x00400275, "SQ", [request]), E(KEPT_SEQUENCE, "SQ", [[E(0x00400275, "SQ", [request])]])))
+    path = "RequestAttributesSequence/ScheduledProtocolCodeSequence"
+    out = cleaned_by(ruled(rule(f"{path}/StationName", "keep")), data)
+    (item,) = out.RequestAttributesSequence
+    assert "ScheduledProcedureStepDescription" not in item
+    assert item.ScheduledProtocolCodeSequence[0].StationName == "CT1"
+    assert "RequestAttributesSequence" not in out.ReferencedSeriesSequence[0]
+    assert codes(out) == set()
+    assert "RequestAttributesSequence" not in cleaned_by(ruled(rule(f"{path}/StationName", "dummy")), data)
+    shut = ruled(rule(f"{path}/StationName", "keep"), rule(path, "remove"))
+    assert "ScheduledProtocolCodeSequence" not in cleaned_by(shut, data).RequestAttributesSequence[0]
+
+
 @pytest.mark.parametrize(
     ("action", "more", "expected"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from . import reference
@@ -85,6 +85,9 @@ class Programs:
         for one in overrides:
             for depth in range(1, len(one.path) + 1):
                 paths.setdefault(one.path[:depth], {})
+            if one.opens:
+                self._open(one, everywhere, paths)
+        for one in overrides:
             if one.path and not one.creator:
                 paths[one.path] |= self._laid([one])
         items = Program(everywhere, sop_class, nested=True, signed=signed)
@@ -92,6 +95,13 @@ class Programs:
         codes, method = self._rules.claims(active)
         kept = tuple(self._released(overrides, everywhere, paths))
         return Chosen(program=top, codes=codes, method=method, private=private_by_path(overrides), released=kept)
+
+    def _open(self, one: Override, everywhere: Mapping[int, Rule], paths: dict[Path, dict[int, Rule]]) -> None:
+        """Enter the sequences that lead to what a rule keeps; what else stands in them is treated as elsewhere."""
+        for depth, tag in enumerate(one.path):
+            if everywhere[tag].action != "K":
+                opened = replace(everywhere[tag], action="K", source=f"holds what rule {one.text} of the profile names")
+                paths.setdefault(one.path[:depth], {})[tag] = opened
 
     def _released(
         self, active: Iterable[Override], everywhere: Mapping[int, Rule], paths: Mapping[Path, Mapping[int, Rule]]

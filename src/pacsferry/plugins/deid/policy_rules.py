@@ -69,6 +69,11 @@ class Override:
         return not (self.path or self.when or self.creator)
 
     @property
+    def opens(self) -> bool:
+        """Whether it wants something of an original value left, so that the sequences on its path have to stay."""
+        return bool(self.path) and self.action in {"keep", "shift", "uid"}
+
+    @property
     def vrs(self) -> tuple[str, ...]:
         """The VRs of its elements."""
         return tuple(reference.known()[tag][0] for tag in self.tags)

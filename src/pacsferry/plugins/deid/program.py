@@ -166,7 +166,7 @@ class Program(dict[int, "Step | None"]):
         self._rules, self._class, self._nested = rules, sop_class, nested
         self._sign, self._signed = signed, b"SS" if signed else b"US"
         self._items, self._paths, self._path = items, paths or {}, path
-        self._here = self._paths.get(path, {}) if path else {}
+        self._here = self._paths.get(path, {})
         self._below: dict[int, Program] = {}
         #: What ``private.Strangers`` remembers of levels with private elements.
         self.levels: dict[Hashable, dict[int, Step]] = {}

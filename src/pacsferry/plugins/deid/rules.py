@@ -310,9 +310,11 @@ def _with_overrides(rules: Iterable[Rule], wanted: Policy) -> tuple[Rule, ...]:
 def overridden(rule: Rule, override: Override) -> Rule:
     """A rule with the action of an override; what it did before is done where a value cannot be kept."""
     spare = rule.spare if rule.action in {"K", "S"} else rule.action
+    letter = override.letter
     return replace(
         rule,
-        action=override.letter,
+        # A dummy UID must be unique, which is what U gives.
+        action="U" if (letter, rule.vr) == ("D", "UI") else letter,
         source=f"rule {override.text} of the profile",
         where="any",
         spare="X" if spare in {"W", "P", "H"} else spare,
@@ -342,7 +344,15 @@ def _spoils(override: Override, wanted: Policy) -> frozenset[str]:
             found.add(o.PRIVATE)
     for tag in override.tags:
         found |= _spoils_element(tag, override, wanted)
+    if override.opens and any(_closed(tag, wanted) for tag in override.path):
+        found.add(o.BASIC)
     return frozenset(found)
+
+
+def _closed(tag: int, wanted: Policy) -> bool:
+    """Whether what stands in a sequence never stays as it is without a rule of the profile."""
+    vr, keyword, most = reference.known()[tag]
+    return "K" not in (action := _rule(tag, (vr, keyword, most), wanted).action) and "U*" not in action
 
 
 def _spoils_element(tag: int, override: Override, wanted: Policy) -> set[str]:
