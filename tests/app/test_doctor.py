@@ -11,7 +11,7 @@ from pacsferry import app
 from pacsferry.app.doctor import Asked, Limits, doctor
 from pacsferry.app.opening import plugins
 from pacsferry.core.behaviour import behaviour
-from pacsferry.core.errors import ConfigError
+from pacsferry.core.errors import ConfigError, InterruptedRun, OutsideHours
 from pacsferry.core.events import HostAudit
 from pacsferry.core.ports import Standing
 from pacsferry.testing.simulator import Simulator
@@ -20,13 +20,6 @@ from support.doctoring import CANARIES, SHORT, Practice, by_probe, holdings
 
 OBJECTS = holdings()
 PERSONALITIES = ("ge", "fuji-synapse", "google-healthcare", "vna-async", "dcm4chee")
-
-
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -232,6 +225,26 @@ def test_the_time_is_bounded_whatever_the_archive_does(practice):
 
 
 # --- what was learnt
+
+
+def test_outside_the_archives_hours_nothing_is_asked_unless_that_is_said(practice):
+    day = ("tue", "fri")[time.localtime().tm_wday in (0, 1, 2)]  # never today, nor tomorrow
+    stopped = threading.Event()
+    stopped.set()
+    with Simulator(OBJECTS[:2]) as sim:
+        practice.sets = (SHORT, f'budget.hours=["{day}"]')
+        with pytest.raises(OutsideHours) as caught:
+            practice.simulated(sim, limits=Limits(wait=False))
+        told = []
+        asked = Asked(dimse=f"SIM@127.0.0.1:{sim.dimse_port}", sets=practice.sets)
+        with pytest.raises(InterruptedRun):
+            doctor(asked, told=told.append, stop=stopped)
+        assert sim.log.of("associate", "c-find", "qido-rs") == []
+        practice.sets = (*practice.sets, "budget.hours=[]")
+        assert practice.simulated(sim, limits=Limits(wait=False, pause=0.0, retrieve=False)).reachable
+    assert "--set budget.hours=[] asks now" in str(caught.value.hint)
+    assert len(told) == 1
+    assert "waiting until" in told[0]
 
 
 def test_what_was_learnt_can_be_replayed_and_is_learnt_again(practice):

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -21,8 +20,6 @@ from pacsferry.core.archive import Archive, Timeouts
 from pacsferry.core.behaviour import Behaviour
 from pacsferry.core.doctor import Candidate, Round, learnt, quirks_of, settings_of, signs_of
 from pacsferry.core.errors import ConfigError, InterruptedRun
-from pacsferry.core.host import state_folder
-from pacsferry.core.hostlocks import HostLeases
 from pacsferry.core.ports import Finding, Standing, Vendor
 from pacsferry.core.quirks import STANDARD
 from pacsferry.core.redact import quiet
@@ -34,6 +31,8 @@ from .letter import letter, registering
 from .profile import profile_text
 from .reach import Address, reach, speaks_tls
 from .recognising import recognised
+from .turn import association, await_hours
+from .turn import receiver as taken
 from .versions import versions
 
 #: What a profile may say for loads is too patient for a look.
@@ -93,12 +92,13 @@ def doctor(
 ) -> Diagnosed:
     """Examine an archive. ``target`` is where the profile will be written.
 
-    Raises ``ConfigError`` before any contact.
+    Raises ``ConfigError``, and ``OutsideHours`` where it may not wait for the archive's hours, before any contact.
     """
     quiet()
     limits, stop = limits or Limits(), stop or threading.Event()
     resolved = resolve(asked)
     wiring = wired(resolved)
+    await_hours(wiring, wait=limits.wait, told=told, stop=stop)
     begun = time.monotonic()
     round_ = Round(pause=limits.pause, stop=stop, deadline=begun + limits.seconds)
     examined = _Examination(wiring=wiring, limits=limits, round=round_, told=told)
@@ -170,8 +170,7 @@ class _Examination:
         """Everything, in the order in which it can build on what came before."""
         for finding in versions():
             self.round.add(finding)
-        with ExitStack() as stack:
-            stack.enter_context(self._association())
+        with association(self.wiring, wait=self.limits.wait, told=self.told, stop=self.round.stop):
             there = [service for service in ("dimse", "dicomweb") if self._reached(service)]
             for service in there:
                 self._examine(FINDERS[service], "finder", service)
@@ -183,14 +182,6 @@ class _Examination:
                     for name in TRANSPORTS[service]:
                         self._retrieve(name, service)
             self.reachable = self.reachable or any(self.round.serving.values())
-
-    def _association(self) -> Any:
-        """One association of the archive's budget, for all that is asked: one thing at a time."""
-        leases = HostLeases(state_folder() / "archives")
-        profile = self.wiring.resolved.profile
-        name = f"an association with {self.wiring.archive.address}"
-        slots = profile.budget.associations
-        return leases.hold(name, slots=slots, wait=self.limits.wait, told=self.told, stop=self.round.stop)
 
     # --- addresses
 
@@ -244,9 +235,8 @@ class _Examination:
         elif receiver is None:
             self.round.add(_no_receiver())
         else:
-            leases = HostLeases(state_folder() / "archives")
-            held = f"receiver {receiver.host}:{receiver.port}"
-            with leases.hold(held, wait=self.limits.wait, told=self.told, stop=self.round.stop):
+            address = f"{receiver.host}:{receiver.port}"
+            with taken(address, wait=self.limits.wait, told=self.told, stop=self.round.stop):
                 self._ask(name, "transport", service)
 
     def _ask(self, name: str, kind: str, service: str) -> None:
