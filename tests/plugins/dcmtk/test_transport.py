@@ -16,9 +16,9 @@ from pacsferry.core.model import Receipt, Wanted
 from pacsferry.plugins.dcmtk import running, transport
 from pacsferry.plugins.dcmtk.settings import DcmtkSettings
 from pacsferry.testing.contracts.kit import MemorySink, archive_of
-from pacsferry.testing.samples import ct_study
+from pacsferry.testing.samples import CT, ct_study
 from pacsferry.testing.simulator import Simulator
-from support.peers import need_dcmtk
+from support.peers import dcmqrscp_profile, need_dcmtk
 
 TIMEOUTS = Timeouts(connect="2s", stall="1.5s", quiet="1s")
 MAKERS = {"getscu": transport.getscu, "movescu": transport.movescu}
@@ -56,6 +56,21 @@ def test_a_study_comes_whole_and_leaves_nothing(tool, objects):
     assert tool.fetch(study_of(objects), sink).code == ""
     assert sink.instances == sorted(one.SOPInstanceUID for one in objects)
     assert left() == []
+
+
+@pytest.mark.peers
+def test_an_archive_that_cannot_send_in_the_syntax_that_the_tool_likes_best_is_asked_without(
+    make_dcmqrscp, objects, tmp_path
+):
+    jpeg = "JPEGLossless:Non-hierarchical-1stOrderPrediction"
+    server = make_dcmqrscp(*dcmqrscp_profile(tmp_path / "assoc.cfg", [CT], [jpeg]))
+    server.place(objects)
+    own = Receiver(host="127.0.0.1", port=server.receiver_port, ae_title=server.receiver_aet)
+    dimse = Dimse(host="127.0.0.1", port=server.port, ae_title=server.aet, receiver=own)
+    sink = MemorySink()
+    made = transport.movescu(Archive(name="qr", dimse=dimse, timeouts=TIMEOUTS), DcmtkSettings())
+    assert made.fetch(study_of(objects), sink).code == ""
+    assert sink.instances == sorted(one.SOPInstanceUID for one in objects)
 
 
 def test_a_folder_that_is_not_in_memory_is_refused_before_anybody_is_contacted(sim, tmp_path):

@@ -42,11 +42,15 @@ _PORTS: dict[int, threading.Lock] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A tool: its service, its own options, and the port on which it listens while it runs (None: on none)."""
+    """A tool: its service, its own options, and the port on which it listens while it runs (None: on none).
+
+    ``syntaxes`` are the options for transfer syntaxes to try one after the other, before those that prefer one.
+    """
 
     tool: str
     service: str
     options: tuple[str, ...] = ()
+    syntaxes: tuple[tuple[str, ...], ...] = ((),)
     port: int | None = None
 
 
@@ -66,9 +70,13 @@ def movescu(archive: Archive, settings: DcmtkSettings) -> Retrieval:
     """
     dimse = _dimse_of(archive, "dcmtk-movescu")
     own = _receiver_of(dimse)
-    # +xa: each instance as it is stored; -dhl: no question to a name service about who calls.
-    options = ("-aem", own.ae_title.strip(), "+P", str(own.port), "+xa", "-dhl")
-    return Retrieval(Kind(tool="movescu", service="C-MOVE", options=options, port=own.port), dimse, archive, settings)
+    # -dhl: no question to a name service about who calls.
+    options = ("-aem", own.ae_title.strip(), "+P", str(own.port), "-dhl")
+    # +xa: each instance as it is stored. Of several syntaxes that an archive proposes in one context it takes a
+    # compressed one, in which the archive may not be able to send; +x= takes an uncompressed one.
+    syntaxes = (("+xa",), ("+x=",))
+    kind = Kind(tool="movescu", service="C-MOVE", options=options, syntaxes=syntaxes, port=own.port)
+    return Retrieval(kind, dimse, archive, settings)
 
 
 class Retrieval:
@@ -103,12 +111,14 @@ class Retrieval:
     def _part(self, wanted: Wanted, sink: Sink) -> Tally:
         """Once as the archive likes it; then in other syntaxes, where that asks for nothing twice."""
         came: set[str] = set()
-        tally = self._one(wanted, sink, came, ())
-        for option in preferences(wanted.syntaxes) if self._kind.port is None else ():
+        first, *others = self._kind.syntaxes
+        tally = self._one(wanted, sink, came, first)
+        known = preferences(wanted.syntaxes) if self._kind.port is None or wanted.syntaxes else []
+        for options in (*others, *((option,) for option in known)):
             left = tuple(uid for uid in wanted.instances if uid not in came)
             if tally.code not in _OTHER_SYNTAX or (came and not left):
                 break
-            again = self._one(replace(wanted, instances=left), sink, came, (option,))
+            again = self._one(replace(wanted, instances=left), sink, came, options)
             missing = None if tally.failed is None else max(tally.failed - (again.completed or 0), 0)
             tally = Tally(completed=len(came), failed=missing, warned=again.warned, code=again.code)
         if tally.code == "cannot-perform" and not came:
