@@ -24,13 +24,6 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NIGHTS = 'hours = ["mon-fri 19:00-06:00"]\ntimezone = "UTC"'
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def there(tmp_path):
     objects = [

@@ -21,13 +21,6 @@ from support.processes import until
 ANNA, OTTO = "CANARYID7", "QUAY-0009"
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 def ct(accession, patient=ANNA, slices=3, **more):
     return ct_study(slices=slices, rows=16, columns=16, accession=accession, patient_id=patient, **more)
 

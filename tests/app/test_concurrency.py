@@ -19,13 +19,6 @@ STUDIES, SLICES = 4, 4
 ACCESSIONS = [f"ACC{n}00" for n in range(1, STUDIES + 1)]
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def there(tmp_path):
     objects = [

@@ -22,13 +22,6 @@ SLICES = 12
 ACC = "ACC100"
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def there(tmp_path):
     study = ct_study(

@@ -19,12 +19,6 @@ from support.loading import place
 CANARIES = ("CANARYID7", "Canary", "QUAY-0009", "Heron", "ACC100", "SMITH")
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-
-
 @pytest.fixture
 def yard(tmp_path):
     return Yard(tmp_path)

@@ -17,12 +17,6 @@ CANARIES = (b"CANARYID7", b"Canary", b"QUAY-0009")
 SLICES = 6
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-
-
 @pytest.fixture
 def yard(tmp_path):
     made = Yard(tmp_path)

@@ -134,6 +134,19 @@ def test_a_finder_that_cannot_be_relied_on_is_replaced_by_the_other(practice):
         assert practice.load("ACC003").exit_code == 0
 
 
+def test_where_study_root_is_unknown_patient_root_is_asked_over_and_written(practice):
+    with Simulator(OBJECTS, faults=["patient-root-only"]) as sim:
+        found = practice.simulated(sim, dicomweb=None)
+        written = tomllib.loads(practice.profile.read_text())
+        loaded = practice.load("ACC000")
+    told = by_probe(found)["dimse.models"]
+    assert told.text == "queries of the Study Root model are not accepted; the Patient Root model is used"
+    assert written["find"] == {"use": "c-find", "model": "patient"}
+    assert written["transport"] == [{"use": "c-get", "model": "patient"}, {"use": "c-move", "model": "patient"}]
+    assert faults_like(found.behaviour)[0] == "patient-root-only"
+    assert (loaded.exit_code, loaded.rows[0].stored) == (0, 2)
+
+
 # --- C-MOVE back to us
 
 

@@ -15,8 +15,7 @@ SLICES = 6
 
 
 @pytest.fixture
-def there(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def there(tmp_path):
     study = ct_study(
         slices=SLICES, rows=64, columns=64, accession=ACC, patient_id="CANARYID7", patient_name="Canary^Anna"
     )
@@ -29,7 +28,7 @@ def only_row(loaded):
     return row
 
 
-def completes(there: Place, over: str, *, expected_missing: int | None = None) -> None:
+def completes(there: Place, over: str) -> None:
     """A later run without the fault ends complete, and asks only for what is missing."""
     there.archive.faults.clear()
     there.archive.log.clear()

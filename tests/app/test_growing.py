@@ -18,8 +18,7 @@ SLICES = 4
 
 
 @pytest.fixture
-def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def there(tmp_path: Path) -> Iterator[Place]:
     study = ct_study(slices=SLICES, series=2, rows=16, columns=16, accession=ACC, patient_id="CANARY4")
     with place(tmp_path, study) as made:
         yield made

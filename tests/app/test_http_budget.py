@@ -16,8 +16,7 @@ ACCESSIONS = [f"ACC{n}" for n in range(5)]
 
 
 @pytest.fixture
-def there(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def there(tmp_path):
     objects = [
         ds
         for number, accession in enumerate(ACCESSIONS)

@@ -109,13 +109,6 @@ def files_clean(there, project="p"):
             clean(path.read_bytes(), path.name)
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def scratch(tmp_path_factory, monkeypatch):
     """The temp folder of this process, which must stay empty."""
@@ -140,9 +133,6 @@ def there(tmp_path):
     with place(tmp_path, objects()) as made:
         made.write()
         yield made
-
-
-ASKED = ("--study-date", "2017")
 
 
 def fault_cases():

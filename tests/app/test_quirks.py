@@ -28,8 +28,7 @@ def study(accession: str = ACC, **more: object) -> list[object]:
 
 
 @pytest.fixture
-def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def there(tmp_path: Path) -> Iterator[Place]:
     with place(tmp_path, study()) as made:
         yield made
 
@@ -109,7 +108,6 @@ def test_without_an_instance_level_the_series_is_asked_for_again(there: Place, o
 
 
 def test_one_move_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
     both = [*study(), *study("ACC301")]
     with place(tmp_path, both) as there:
         there.archive.faults.add("pause:nth=2,seconds=0.3")

@@ -23,13 +23,6 @@ SLICES = 5
 ANNA, OTTO = "CANARYID7", "QUAY-0009"
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 def anna():
     return ct_study(slices=SLICES, rows=16, columns=16, accession="ACC100", patient_id=ANNA, patient_name="Canary^Anna")
 

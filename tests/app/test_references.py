@@ -19,8 +19,7 @@ def references(ds):
 
 
 @pytest.fixture
-def there(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def there(tmp_path):
     structures, image = rtstruct(), ct()
     structures.AccessionNumber, image.AccessionNumber = HERE, THERE
     image.StudyInstanceUID = "2.25.7777"

@@ -20,12 +20,6 @@ SMALL = {"rows": 8, "columns": 8}
 CHOICE = '[deidentify]\nuse = "research"\ndates = {{ mapping = "{}" }}\n'
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-
-
 def ann(**more):
     return ct_study(slices=2, patient_id="TIDE-1", patient_name="Tide^Ann", accession="ACCA", **SMALL, **more)
 

@@ -13,8 +13,7 @@ from support.certificates import Authority
 
 
 @pytest.mark.parametrize("mutual", [False, True])
-def test_the_printed_profile_talks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutual: bool) -> None:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def test_the_printed_profile_talks_tls(tmp_path: Path, mutual: bool) -> None:
     hospital = Authority(tmp_path / "ca")
     pair = hospital.issue("pacs")
     options = SimulateOptions(tls_cert=pair.cert, tls_key=pair.key, tls_ca=hospital.ca if mutual else None)

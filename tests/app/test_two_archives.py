@@ -17,10 +17,8 @@ def study(accession, seed):
 
 
 @pytest.fixture
-def both(tmp_path, monkeypatch):
+def both(tmp_path):
     """Two archives with profiles of their own, which write to the same folders. Both know ACC100, and mean different."""
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
     output = f'[output]\nimages = "{tmp_path}/research"\nprivate = "{tmp_path}/private"\n'
     (tmp_path / "b").mkdir()
     with (

@@ -67,7 +67,6 @@ def plugin(seen: list[str]) -> type:
 
 
 def test_quirks_and_wrappers_of_a_third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
     seen: list[str] = []
     known = registry.load(external=False, extra=[plugin(seen)])
     monkeypatch.setattr(opening, "plugins", lambda: known)

@@ -34,12 +34,9 @@ MOST = 400
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
+def _strace():
     if shutil.which("strace") is None:
         missing("strace")
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -41,13 +41,6 @@ run()
 """
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def there(tmp_path):
     study = ct_study(slices=SLICES, rows=128, columns=128, accession=ACC, patient_id="CANARYID7")

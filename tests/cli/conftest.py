@@ -7,11 +7,8 @@ CANARIES = ("CANARYID7", "Canary", "QUAY-0009", "Heron")
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
-    monkeypatch.chdir(tmp_path)
+def _own_state(own_state):
+    pass
 
 
 @pytest.fixture

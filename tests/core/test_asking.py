@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pacsferry.core.asking import WholeFinder
 from pacsferry.core.errors import TransferError
-from pacsferry.core.matching import agrees
+from pacsferry.core.matching import fits
 from pacsferry.core.model import Level, Match, Ping, Query
 from pacsferry.core.query import gather
 from pacsferry.core.quirks import STANDARD, Quirks
@@ -40,6 +40,10 @@ def spread(count: int, first: date, days: int, seed: int = 1) -> list[dict[str, 
         )
         for number in range(count)
     ]
+
+
+def agrees(keys: Mapping[str, str], match: Match) -> bool:
+    return all(fits(word, wanted, match) is not False for word, wanted in keys.items())
 
 
 @dataclass

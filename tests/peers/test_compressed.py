@@ -39,11 +39,6 @@ DCMQRSCP = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-
-
 def study(kind):
     """An MR of two slices with these pixels; colour or not, so that no gate holds it."""
     made = samples.mr_study(slices=2, series=1, rows=8, columns=8, accession=ACC, patient_id="CANARYID7", private=False)
@@ -65,15 +60,6 @@ def arrived(site, over, sent):
     stored = site.images()
     assert sorted(map(pixels, stored.values())) == sorted(pixels(as_bytes(one)) for one in sent), over
     return stored
-
-
-@pytest.fixture
-def orthanc_site(orthanc, tmp_path):
-    orthanc.clear()
-    site = Site(tmp_path / "first", orthanc.aet, orthanc.dicom_port, orthanc.dicomweb_url)
-    orthanc.register("PACSFERRY", site.receiver_port)
-    yield site
-    orthanc.unregister("PACSFERRY")
 
 
 def over_each(site, sent, transports, tmp_path):

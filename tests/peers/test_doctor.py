@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from pacsferry.testing.samples import ct_study, mr_study
 from support.commands import run
 from support.peers import free_port
@@ -13,12 +11,6 @@ OBJECTS = [
     *mr_study(slices=2, rows=32, columns=32, accession="ACC200", patient_id="QUAY-0009", patient_name="Heron^Otto"),
 ]
 CANARIES = ("CANARYID7", "Canary", "QUAY-0009", "Heron", "ACC100", "ACC200", OBJECTS[0].StudyInstanceUID)
-
-
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
 
 
 def examined(tmp_path, *words):

@@ -20,9 +20,8 @@ STUDIES, SLICES, LIMIT = 18, 12, 5
 
 
 @pytest.fixture
-def limited(make_orthanc: Callable[..., Orthanc], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def limited(make_orthanc: Callable[..., Orthanc], tmp_path: Path) -> Site:
     """An Orthanc that gives five answers to a query, and says so over DIMSE only."""
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
     server = make_orthanc(LimitFindResults=LIMIT, LimitFindInstances=LIMIT)
     for number in range(STUDIES):
         server.upload(
@@ -54,10 +53,7 @@ def test_a_study_with_more_instances_than_are_listed_is_whole(limited: Site, ove
     assert limited.load("ACC0", over=over).rows[0].status is Status.SKIPPED
 
 
-def test_a_modality_that_dcmqrscp_does_not_match_is_filtered_here(
-    dcmqrscp: Dcmqrscp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
+def test_a_modality_that_dcmqrscp_does_not_match_is_filtered_here(dcmqrscp: Dcmqrscp, tmp_path: Path) -> None:
     dcmqrscp.clear()
     dcmqrscp.store(ct_study(slices=1, rows=8, columns=8, accession="CT1", seed="ct"))
     dcmqrscp.store(mr_study(slices=1, rows=8, columns=8, accession="MR1", seed="mr"))

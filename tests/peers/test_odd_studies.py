@@ -16,34 +16,12 @@ from pacsferry.testing import samples
 from pacsferry.testing._parts import meta
 from support.commands import PACSFERRY, call
 from support.processes import alive, family, temporary, until
-from support.sites import Site
 
 pytestmark = pytest.mark.peers
 
 ALL = ("wado-rs", "c-get", "c-move")
 DIMSE = ("c-get", "c-move")
 ACC = "ACC100"
-
-
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-
-
-@pytest.fixture
-def orthanc_site(orthanc, tmp_path):
-    orthanc.clear()
-    site = Site(tmp_path / "first", orthanc.aet, orthanc.dicom_port, orthanc.dicomweb_url)
-    orthanc.register("PACSFERRY", site.receiver_port)
-    yield site
-    orthanc.unregister("PACSFERRY")
-
-
-@pytest.fixture
-def dcmqrscp_site(dcmqrscp, tmp_path):
-    dcmqrscp.clear()
-    return Site(tmp_path / "first", dcmqrscp.aet, dcmqrscp.port, receiver_port=dcmqrscp.receiver_port)
 
 
 def ct(slices=3, **more):

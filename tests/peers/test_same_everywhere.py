@@ -8,7 +8,7 @@ import pytest
 
 from pacsferry.core.model import Status
 from pacsferry.testing.samples import ct_study, mr_study
-from support.sites import Site, relayed
+from support.sites import relayed
 
 pytestmark = pytest.mark.peers
 
@@ -19,33 +19,12 @@ ACC = "ACC100"
 QUERIES_ONLY = 60_000
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path, monkeypatch):
-    monkeypatch.setenv("PACSFERRY_STATE", str(tmp_path / "state"))
-    monkeypatch.delenv("PACSFERRY_SITE", raising=False)
-
-
 def objects():
     """A CT of two series and an MR of another patient, with private blocks and sequences."""
     return [
         *ct_study(slices=3, series=2, rows=128, columns=128, accession=ACC, patient_id="CANARYID7"),
         *mr_study(slices=2, rows=128, columns=128, accession="ACC200", patient_id="QUAY-0009"),
     ]
-
-
-@pytest.fixture
-def orthanc_site(orthanc, tmp_path):
-    orthanc.clear()
-    site = Site(tmp_path / "first", orthanc.aet, orthanc.dicom_port, orthanc.dicomweb_url)
-    orthanc.register("PACSFERRY", site.receiver_port)
-    yield site
-    orthanc.unregister("PACSFERRY")
-
-
-@pytest.fixture
-def dcmqrscp_site(dcmqrscp, tmp_path):
-    dcmqrscp.clear()
-    return Site(tmp_path / "first", dcmqrscp.aet, dcmqrscp.port, receiver_port=dcmqrscp.receiver_port)
 
 
 def loaded(site, over, *accessions):

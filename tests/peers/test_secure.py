@@ -29,21 +29,6 @@ from support.scripted_scp import CollectingSink, Study, make_study, raw_peer
 pytestmark = pytest.mark.peers
 
 
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("hospital"))
-
-
-@pytest.fixture(scope="module")
-def pacs(hospital: Authority) -> Pair:
-    return hospital.issue("pacs")
-
-
-@pytest.fixture(scope="module")
-def us(hospital: Authority) -> Pair:
-    return hospital.issue("us")
-
-
 def table(hospital: Authority, pair: Pair) -> dict[str, str]:
     return {"mode": "required", "ca": str(hospital.ca), "cert": str(pair.cert), "key": str(pair.key)}
 

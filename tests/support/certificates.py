@@ -1,4 +1,7 @@
-"""Authorities, certificates and keys for tests, made anew each time; files as a site would have them."""
+"""Authorities, certificates and keys for tests, made anew each time; files as a site would have them.
+
+The fixtures hold for those folders whose ``conftest.py`` imports them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
@@ -84,3 +88,21 @@ def client_context(ca: Path, pair: Pair | None = None) -> ssl.SSLContext:
     if pair is not None:
         context.load_cert_chain(pair.cert, pair.key)
     return context
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority that both sides trust."""
+    return Authority(tmp_path_factory.mktemp("hospital"))
+
+
+@pytest.fixture(scope="module")
+def pacs(hospital: Authority) -> Pair:
+    """The archive's certificate."""
+    return hospital.issue("pacs")
+
+
+@pytest.fixture(scope="module")
+def us(hospital: Authority) -> Pair:
+    """Our certificate."""
+    return hospital.issue("us")

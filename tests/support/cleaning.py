@@ -34,9 +34,5 @@ def whole(draft: Draft) -> bytes:
     return b"".join(bytes(part) for part in draft.parts)
 
 
-def joined_header(draft: Draft) -> bytes:
-    return b"".join(bytes(draft.parts[at]) for at in draft.header)
-
-
 def cleaned(data: bytes, **more: str) -> Dataset:
     return dcmread(io.BytesIO(whole(clean(data, **more))))

@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -158,6 +158,22 @@ def in_turn(*scripts: Iterable[Act]) -> Script:
     """One script after the other, the last one for ever."""
     left = list(scripts)
     return lambda _request: left.pop(0) if len(left) > 1 else left[0]
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Callable[..., Server]]:
+    """What starts servers, which stop at the end."""
+    servers: list[Server] = []
+
+    def start(script: Script, tls: ssl.SSLContext | None = None) -> Server:
+        servers.append(Server(script, tls))
+        return servers[-1]
+
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.stop()
 
 
 def secrets_in(text: str, *canaries: str) -> list[str]:

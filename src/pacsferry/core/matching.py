@@ -19,14 +19,7 @@ REQUIRED = frozenset(
 )
 #: What the level below can tell where the answers of a level do not.
 BELOW: Mapping[str, str] = {"ModalitiesInStudy": "Modality"}
-#: Names are compared without regard to case (PS3.4 C.2.2.2.1); everything else as it is written.
-_ANY_CASE = frozenset({"PN"})
 _TIME = re.compile(r"(\d{2,6})(\.\d*)?")
-
-
-def agrees(keys: Mapping[str, str], match: Match) -> bool:
-    """Whether nothing in an answer speaks against ``keys``; what it lacks cannot be compared."""
-    return all(fits(keyword, wanted, match) is not False for keyword, wanted in keys.items())
 
 
 def chosen(keys: Mapping[str, str], answers: Sequence[Match]) -> list[Match]:

@@ -20,8 +20,6 @@ from .fitting import attempt, fit
 from .strict import Strict
 
 NAME = "project.toml"
-#: What [policy] of a site profile may require.
-POLICY_KEYS = ("approval", "approved_until", "responsible", "max_cases")
 
 
 def _date(value: object) -> object:

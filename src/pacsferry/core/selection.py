@@ -21,14 +21,6 @@ class Rule:
         return (hit or not self.only) and not any(fnmatchcase(text, pattern.casefold()) for pattern in self.never)
 
 
-#: The keywords that [select] knows, by their key there.
-KEYWORDS: Mapping[str, str] = {
-    "modality": "Modality",
-    "sop_class": "SOPClassUID",
-    "series_description": "SeriesDescription",
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """One rule per key of [select]; keys that are absent want everything."""

@@ -9,7 +9,6 @@ from ._parts import uid
 
 DATE: Final = "20240517"
 
-_ANATOMY: Final = {"AnatomicRegionSequence": [("76752008", "SCT", "Breast")]}
 PET: Final[Mapping[str, Any]] = {
     "ImageType": ["ORIGINAL", "PRIMARY"],
     "SeriesType": ["WHOLE BODY", "IMAGE"],

@@ -16,7 +16,6 @@ from pacsferry.testing.encode import E, file
 from support.cleaning import KEYS, PSEUDONYM, clean, cleaned, engine, whole
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
-XA = "1.2.840.10008.5.1.4.1.1.12.1"
 UID = "1.2.826.0.1.3680043.8.498.123"
 
 

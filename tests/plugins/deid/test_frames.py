@@ -25,7 +25,7 @@ from pacsferry.testing.corpus import image
 from pacsferry.testing.encode import E, data_set, part_10
 from support.cleaning import clean, whole
 
-BASELINE, LOSSLESS, LS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"
+BASELINE, LS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.80"
 J2K, HTJ2K, PLAIN, DEFLATED = (
     "1.2.840.10008.1.2.4.90",
     "1.2.840.10008.1.2.4.201",

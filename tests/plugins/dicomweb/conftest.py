@@ -10,7 +10,7 @@ from pacsferry.core.quirks import Quirks
 from pacsferry.plugins.dicomweb import QidoSettings, WadoSettings
 from pacsferry.plugins.dicomweb.query import Qido
 from pacsferry.plugins.dicomweb.retrieve import Wado
-from support.scripted_http import Server
+from support.scripted_http import serving
 
 
 class Basket:
@@ -43,15 +43,8 @@ def basket():
 @pytest.fixture
 def serve():
     """Start a scripted server."""
-    servers = []
-
-    def start(script, tls=None) -> Server:
-        servers.append(Server(script, tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
+    with serving() as start:
+        yield start
 
 
 def archive_at(url: str, *, stall: float = 5, connect: float = 5, quirks: Quirks | None = None, **web) -> Archive:

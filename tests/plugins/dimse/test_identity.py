@@ -20,11 +20,6 @@ from support.certificates import Authority
 PASSCODE = "Zahnrad-77-π"
 
 
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("hospital"))
-
-
 @pytest.fixture
 def archive(hospital: Authority) -> Iterator[Callable[..., Simulator]]:
     """A simulator with users."""

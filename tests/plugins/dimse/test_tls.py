@@ -28,25 +28,9 @@ from support.scripted_scp import CollectingSink, raw_peer
 
 
 @pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority that both sides trust."""
-    return Authority(tmp_path_factory.mktemp("hospital"))
-
-
-@pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """An authority that nobody trusts."""
     return Authority(tmp_path_factory.mktemp("stranger"))
-
-
-@pytest.fixture(scope="module")
-def pacs(hospital: Authority) -> Pair:
-    return hospital.issue("pacs")
-
-
-@pytest.fixture(scope="module")
-def us(hospital: Authority) -> Pair:
-    return hospital.issue("us")
 
 
 @pytest.fixture

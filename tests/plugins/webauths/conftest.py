@@ -10,7 +10,7 @@ from pacsferry.core.archive import Archive, Dicomweb, Timeouts
 from pacsferry.core.model import Level, Query
 from pacsferry.plugins.dicomweb import QidoSettings, WadoSettings
 from pacsferry.plugins.dicomweb.query import Qido
-from support.scripted_http import Server, answer
+from support.scripted_http import answer, serving
 from support.web_archive import SECRET, Certificates
 
 REGISTRY = registry.load(external=False)
@@ -36,15 +36,8 @@ def archive_of(base, url: str | None, auth: dict, *, stall: float = 5, **web) ->
 @pytest.fixture
 def serve():
     """Start a scripted server."""
-    servers = []
-
-    def start(script, tls=None) -> Server:
-        servers.append(Server(script, tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
+    with serving() as start:
+        yield start
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import ipaddress
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import BusyError, ConfigError, FerryError, TransferError
@@ -52,10 +52,6 @@ class Observer(Tenant):
         with self.lock:
             self.came.append((address, called, calling))
         return called == self.ae_title.strip()
-
-
-#: The rules of a tenant, without what it remembers.
-_COPIED = tuple(one.name for one in fields(Tenant) if one.name not in {"refused", "titles", "lock"})
 
 
 class Trial(CMove):
@@ -105,6 +101,14 @@ class Trial(CMove):
         self.outcome = super()._request(call, receiver, lease)
         return self.outcome
 
+    def refused(self) -> TransferError | None:
+        """Why the archive has no C-MOVE for us, where it says so on being asked for an association."""
+        try:
+            with self._caller.call("C-MOVE", contexts(self._model)):
+                return None
+        except TransferError as err:
+            return err
+
     def unheard_of(self, wanted: Wanted) -> int | None:
         """The final status for a destination that no archive can know; None where there is none."""
         title = "ZZ" + uuid.uuid4().hex[:12].upper()
@@ -124,12 +128,7 @@ def probe(archive: Archive, samples: Sequence[Wanted], trial: Trial) -> Iterator
     """One request per sample; then what its end, and who came, say about the way back to us."""
     yield from _local(archive)
     if not samples:
-        yield Finding(
-            probe=f"{_AT}.retrieve",
-            status=Standing.UNKNOWN,
-            text="C-MOVE was not tried: there is nothing small enough to retrieve",
-            advice=_register(archive),
-        )
+        yield _untried(archive, trial.refused())
         return
     outcomes: dict[Level, str] = {}
     first: Finding | None = None
@@ -149,6 +148,15 @@ def probe(archive: Archive, samples: Sequence[Wanted], trial: Trial) -> Iterator
         return
     quirks = {"image_level_retrieve": False} if Level.IMAGE in refused(outcomes) else {}
     yield verdict(_AT, "C-MOVE", outcomes, {}, quirks=quirks)
+
+
+def _untried(archive: Archive, refused: TransferError | None) -> Finding:
+    """That nothing could be retrieved, and whether the archive has the service at all."""
+    if refused is not None:
+        advice = advice_on(refused)
+        return Finding(probe=_AT, status=Standing.FAILED, text=str(refused), advice=advice, serves=False)
+    text = "C-MOVE was not tried: there is nothing small enough to retrieve"
+    return Finding(probe=f"{_AT}.retrieve", status=Standing.UNKNOWN, text=text, advice=_register(archive))
 
 
 def _own(archive: Archive) -> tuple[str, str]:

@@ -80,11 +80,6 @@ def meaning_of(status: int) -> Meaning:
     return STATUS.get(status, OTHERWISE)
 
 
-def code_of(status: int) -> str:
-    """Its reason code."""
-    return meaning_of(status).code
-
-
 def failure(service: str, status: int, hint: str | None = None) -> TransferError:
     """The error for a final status that is no success."""
     meaning = meaning_of(status)

@@ -9,7 +9,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 SUCCESS, WARNING, PENDING, CANCELLED = 0x0000, 0xB000, 0xFF00, 0xFE00
-TOO_MANY, NO_MATCHES, UNABLE, UNKNOWN_DESTINATION, MISMATCH = 0xA700, 0xA701, 0xA702, 0xA801, 0xA900
+TOO_MANY, UNABLE, UNKNOWN_DESTINATION, MISMATCH = 0xA700, 0xA702, 0xA801, 0xA900
 FAILED: Final = 0xC000
 
 

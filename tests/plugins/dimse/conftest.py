@@ -1,0 +1,3 @@
+from support.certificates import hospital, pacs, us
+
+__all__ = ["hospital", "pacs", "us"]
