@@ -24,18 +24,14 @@ Target = Annotated[
     Path,
     typer.Argument(metavar="OUT", help="The folder of the project's images; the same as IN replaces the files."),
 ]
-Name = Annotated[str, typer.Option("--project", "-p", metavar="P", help="The project's name.", show_default=False)]
-Preset = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help="The anonymization preset; basic by default.", show_default=False),
-]
+Name = Annotated[str, o.option("--project", "-p", metavar="P", help="The project's name.")]
+Preset = Annotated[str | None, o.option("--preset", metavar="NAME", help="The anonymization preset; basic by default.")]
 Private = Annotated[
     Path | None,
-    typer.Option(
+    o.option(
         "--private",
         metavar="DIR",
         help="Where the project's private folder lies; by default in the user's data folder.",
-        show_default=False,
     ),
 ]
 NoSync = Annotated[

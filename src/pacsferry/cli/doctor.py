@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import durations, stopping, tables
 from . import options as o
-from . import stopping, tables
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -30,62 +30,36 @@ _AREAS = {
 
 DimseOption = Annotated[
     str | None,
-    typer.Option(
+    o.option(
         "--dimse",
         metavar="AE@HOST:PORT",
         help="The archive's DIMSE service, without a profile or instead of the profile's.",
-        show_default=False,
-        rich_help_panel=_ARCHIVE,
+        panel=_ARCHIVE,
     ),
 ]
 DicomwebOption = Annotated[
     str | None,
-    typer.Option(
-        "--dicomweb",
-        metavar="URL",
-        help="The root of the archive's DICOMweb service, likewise.",
-        show_default=False,
-        rich_help_panel=_ARCHIVE,
-    ),
+    o.option("--dicomweb", metavar="URL", help="The root of the archive's DICOMweb service, likewise.", panel=_ARCHIVE),
 ]
 ReceiverOption = Annotated[
     str | None,
-    typer.Option(
+    o.option(
         "--receiver",
         metavar="AE@HOST:PORT",
         help="Our own receiver, for C-MOVE: an address of this machine that the archive knows.",
-        show_default=False,
-        rich_help_panel=_ARCHIVE,
+        panel=_ARCHIVE,
     ),
 ]
 CallingOption = Annotated[
-    str | None,
-    typer.Option(
-        "--calling-ae-title",
-        metavar="AE",
-        help="Our AE title when we ask.",
-        show_default=False,
-        rich_help_panel=_ARCHIVE,
-    ),
+    str | None, o.option("--calling-ae-title", metavar="AE", help="Our AE title when we ask.", panel=_ARCHIVE)
 ]
-WriteOption = Annotated[
-    Path | None,
-    typer.Option("--write", metavar="FILE.toml", help="Write a site profile that works.", show_default=False),
-]
+WriteOption = Annotated[Path | None, o.option("--write", metavar="FILE.toml", help="Write a site profile that works.")]
 LetterOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--letter", metavar="FILE", help="Write the letter to the archive's administrator.", show_default=False
-    ),
+    Path | None, o.option("--letter", metavar="FILE", help="Write the letter to the archive's administrator.")
 ]
 BehaviourOption = Annotated[
     Path | None,
-    typer.Option(
-        "--save-behaviour",
-        metavar="FILE.json",
-        help="Write how the archive behaves, for simulate --like.",
-        show_default=False,
-    ),
+    o.option("--save-behaviour", metavar="FILE.json", help="Write how the archive behaves, for simulate --like."),
 ]
 RetrieveOption = Annotated[
     bool, typer.Option("--retrieve/--no-retrieve", help="Retrieve something small over each transport.")
@@ -131,7 +105,7 @@ def doctor(
         receiver=receiver,
         calling_ae_title=calling,
     )
-    limits = Limits(seconds=_seconds(max_time), retrieve=retrieve, wait=not no_wait)
+    limits = Limits(seconds=durations.seconds("--max-time", max_time, days=1), retrieve=retrieve, wait=not no_wait)
     with stopping.concluding(screen.say) as stop:
         found = examine(asked, limits, target=write, told=screen.say, stop=stop)
     written = outputs.write(found)
@@ -148,19 +122,6 @@ def _typed(ctx: typer.Context) -> bool:
     """Whether --site was typed; the environment's default does not count where an address is given."""
     source = ctx.get_parameter_source("site")
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _seconds(text: str) -> float:
-    from pacsferry.core.errors import ConfigError
-    from pacsferry.core.units import seconds
-
-    try:
-        value = seconds(text)
-    except ValueError as err:
-        raise ConfigError(f"--max-time: {err}") from None
-    if not 0 < value <= 86_400:
-        raise ConfigError("--max-time: write more than nothing and at most a day", hint="for example --max-time 10m")
-    return value
 
 
 def code(found: Diagnosed, *, wanted: bool) -> int:

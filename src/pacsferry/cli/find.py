@@ -44,11 +44,8 @@ def find(
     ] = False,
     save: Annotated[
         str | None,
-        typer.Option(
-            "--save",
-            metavar="FILE",
-            help="With --identified: write a .csv or .json inside the private folder instead.",
-            show_default=False,
+        o.option(
+            "--save", metavar="FILE", help="With --identified: write a .csv or .json inside the private folder instead."
         ),
     ] = None,
     no_wait: o.NoWait = False,

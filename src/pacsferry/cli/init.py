@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from . import options as o
 from . import tables
 from .screen import Screen
@@ -16,19 +14,12 @@ if TYPE_CHECKING:
 
 def init(
     project: o.Project,
-    approval: Annotated[
-        str | None, typer.Option("--approval", help="Number of the approval.", show_default=False)
-    ] = None,
+    approval: Annotated[str | None, o.option("--approval", help="Number of the approval.")] = None,
     approved_until: Annotated[
-        str | None,
-        typer.Option("--approved-until", metavar="YYYY-MM-DD", help="Last day of the approval.", show_default=False),
+        str | None, o.option("--approved-until", metavar="YYYY-MM-DD", help="Last day of the approval.")
     ] = None,
-    responsible: Annotated[
-        str | None, typer.Option("--responsible", help="Who answers for the project.", show_default=False)
-    ] = None,
-    max_cases: Annotated[
-        int | None, typer.Option("--max-cases", min=1, help="At most so many cases.", show_default=False)
-    ] = None,
+    responsible: Annotated[str | None, o.option("--responsible", help="Who answers for the project.")] = None,
+    max_cases: Annotated[int | None, o.option("--max-cases", help="At most so many cases.", min=1)] = None,
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,

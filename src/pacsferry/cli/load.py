@@ -20,18 +20,14 @@ if TYPE_CHECKING:
     from pacsferry.app import Loaded
     from pacsferry.core.progress import Told
 
-Plan = Annotated[
-    str | None,
-    typer.Option("--plan", metavar="ID", help="Do exactly what that plan says.", show_default=False),
-]
+Plan = Annotated[str | None, o.option("--plan", metavar="ID", help="Do exactly what that plan says.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only ask the archive, and say what would be done.")]
 AcceptChanged = Annotated[
     str | None,
-    typer.Option(
+    o.option(
         "--accept-changed-profile",
         metavar="REASON",
         help="Go on although the anonymization rules are not those that the project began with.",
-        show_default=False,
     ),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,11 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:  # noqa: A002 - typer's word
+    """An option whose default goes without saying; ``panel`` is the heading it stands under in the help."""
+    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **more)
+
+
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.", show_default=False)]
 Accessions = Annotated[
     list[str] | None, typer.Argument(metavar="[ACCESSION]…", help="Accession numbers.", show_default=False)
@@ -27,42 +32,31 @@ Accessions = Annotated[
 
 Site = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--site",
         "-s",
         metavar="NAME|FILE",
-        envvar="PACSFERRY_SITE",
         help="The site profile: a name, or a path with a / or ending in .toml.",
-        show_default=False,
-        rich_help_panel=_SITE,
+        envvar="PACSFERRY_SITE",
+        panel=_SITE,
     ),
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a key of the profile for this run; repeatable.",
-        show_default=False,
-        rich_help_panel=_SITE,
-    ),
+    option("--set", metavar="KEY=VALUE", help="Override a key of the profile for this run; repeatable.", panel=_SITE),
 ]
 
 Preset = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--preset",
         metavar="NAME",
         help="basic, research, tcia, strict or rad-loader, instead of a site's rules.",
-        show_default=False,
-        rich_help_panel=_SITE,
+        panel=_SITE,
     ),
 ]
 
-Fmt = Annotated[
-    Format | None,
-    typer.Option("--format", help="How to print the result.", show_default=False, rich_help_panel=_OUTPUT),
-]
+Fmt = Annotated[Format | None, option("--format", help="How to print the result.", panel=_OUTPUT)]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress and no remarks; the result only.", rich_help_panel=_OUTPUT)
@@ -75,71 +69,30 @@ Events = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without a question.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="End with exit code 8 rather than wait for another process.")]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=0, help="De-identifying processes; 0 works in this one.", show_default=False),
-]
+Workers = Annotated[int | None, option("--workers", help="De-identifying processes; 0 works in this one.", min=0)]
 
 File = Annotated[
     str | None,
-    typer.Option(
-        "--file",
-        metavar="FILE",
-        help="A list: .txt, .csv, .xlsx or .json; - reads standard input.",
-        show_default=False,
-        rich_help_panel=_QUERY,
-    ),
+    option("--file", metavar="FILE", help="A list: .txt, .csv, .xlsx or .json; - reads standard input.", panel=_QUERY),
 ]
-Sheet = Annotated[
-    str | None, typer.Option("--sheet", help="The sheet of an .xlsx.", show_default=False, rich_help_panel=_QUERY)
-]
-Column = Annotated[
-    str | None,
-    typer.Option("--column", help="The column of accession numbers.", show_default=False, rich_help_panel=_QUERY),
-]
+Sheet = Annotated[str | None, option("--sheet", help="The sheet of an .xlsx.", panel=_QUERY)]
+Column = Annotated[str | None, option("--column", help="The column of accession numbers.", panel=_QUERY)]
 Match = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--match",
-        metavar="KEYWORD=VALUE",
-        help="A DICOM key to match; repeatable.",
-        show_default=False,
-        rich_help_panel=_QUERY,
-    ),
+    list[str] | None, option("--match", metavar="KEYWORD=VALUE", help="A DICOM key to match; repeatable.", panel=_QUERY)
 ]
 StudyDate = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--study-date",
         metavar="DATE|RANGE",
         help="20240517, 2024-05-17, 20240501-20240531, -30d, yesterday.",
-        show_default=False,
-        rich_help_panel=_QUERY,
+        panel=_QUERY,
     ),
 ]
-From = Annotated[
-    str | None,
-    typer.Option("--from", metavar="DATE", help="On or after.", show_default=False, rich_help_panel=_QUERY),
-]
-To = Annotated[
-    str | None,
-    typer.Option("--to", metavar="DATE", help="On or before.", show_default=False, rich_help_panel=_QUERY),
-]
-Modality = Annotated[
-    list[str] | None,
-    typer.Option("--modality", help="CT, MR …; repeatable.", show_default=False, rich_help_panel=_QUERY),
-]
-MaxStudies = Annotated[
-    int | None,
-    typer.Option("--max-studies", min=1, help="Take no more studies.", show_default=False, rich_help_panel=_QUERY),
-]
+From = Annotated[str | None, option("--from", metavar="DATE", help="On or after.", panel=_QUERY)]
+To = Annotated[str | None, option("--to", metavar="DATE", help="On or before.", panel=_QUERY)]
+Modality = Annotated[list[str] | None, option("--modality", help="CT, MR …; repeatable.", panel=_QUERY)]
+MaxStudies = Annotated[int | None, option("--max-studies", help="Take no more studies.", min=1, panel=_QUERY)]
 MaxImages = Annotated[
-    int | None,
-    typer.Option(
-        "--max-images",
-        min=1,
-        help="Stop before the study that would exceed it.",
-        show_default=False,
-        rich_help_panel=_QUERY,
-    ),
+    int | None, option("--max-images", help="Stop before the study that would exceed it.", min=1, panel=_QUERY)
 ]

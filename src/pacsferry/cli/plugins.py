@@ -80,9 +80,7 @@ def _table(out: Console, lines: list[dict[str, Any]], broken: list[dict[str, str
 @app.command("new")
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name to choose it by.", show_default=False)],
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="KIND", help="finder, transport, gate, layout …", show_default=False)
-    ],
+    kind: Annotated[str, o.option("--kind", metavar="KIND", help="finder, transport, gate, layout …")],
     into: Annotated[
         Path, typer.Option("--into", metavar="FOLDER", help="Where to write it.", show_default="the current folder")
     ] = Path(),

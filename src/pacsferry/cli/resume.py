@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
-import typer
-
 from . import options as o
 from .load import AcceptChanged, concluded
 from .screen import Screen
@@ -20,9 +18,7 @@ class Again(enum.StrEnum):
 
 def resume(
     project: o.Project,
-    again: Annotated[
-        Again | None, typer.Option("--again", help="Ask also for what the archive did not have.", show_default=False)
-    ] = None,
+    again: Annotated[Again | None, o.option("--again", help="Ask also for what the archive did not have.")] = None,
     workers: o.Workers = None,
     no_wait: o.NoWait = False,
     accept_changed: AcceptChanged = None,

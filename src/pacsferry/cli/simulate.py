@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import durations
 from . import options as o
 from .screen import Screen, plain_json, shown, write
 
@@ -26,78 +27,45 @@ _SERVE, _WHERE, _WRONG = "What it serves", "Where", "What it does wrong"
 def simulate(
     misbehave: Annotated[
         list[str] | None,
-        typer.Option(
+        o.option(
             "--misbehave",
             metavar="FAULT",
             help="NAME, or NAME:key=value,key=value; repeatable. `help` lists all.",
-            show_default=False,
-            rich_help_panel=_WRONG,
+            panel=_WRONG,
         ),
     ] = None,
-    personality: Annotated[
-        str | None,
-        typer.Option(help="Behave like a vendor's product.", show_default=False, rich_help_panel=_WRONG),
-    ] = None,
+    personality: Annotated[str | None, o.option(help="Behave like a vendor's product.", panel=_WRONG)] = None,
     like: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Behave like the archive that `doctor` wrote this of.",
-            show_default=False,
-            rich_help_panel=_WRONG,
-        ),
+        Path | None, o.option(metavar="FILE", help="Behave like the archive that `doctor` wrote this of.", panel=_WRONG)
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="List all faults and personalities.", rich_help_panel=_WRONG)
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="DICOM files to serve, instead of the built-in studies.",
-            show_default=False,
-            rich_help_panel=_SERVE,
-        ),
+        o.option(metavar="FOLDER", help="DICOM files to serve, instead of the built-in studies.", panel=_SERVE),
     ] = None,
     destination: Annotated[
         list[str] | None,
-        typer.Option(
+        o.option(
             metavar="AE@HOST:PORT",
             help="Whom C-MOVE can send to; repeatable.  [default: PACSFERRY@127.0.0.1:11112]",
-            show_default=False,
-            rich_help_panel=_WHERE,
+            panel=_WHERE,
         ),
     ] = None,
     dimse_port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.", rich_help_panel=_WHERE)] = 0,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.", rich_help_panel=_WHERE)] = 0,
     host: Annotated[str, typer.Option(help="The address to listen on.", rich_help_panel=_WHERE)] = "127.0.0.1",
     ae_title: Annotated[str, typer.Option(help="Its AE title.", rich_help_panel=_WHERE)] = "SIM",
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="DIMSE over TLS, both ways.", show_default=False, rich_help_panel=_WHERE),
-    ] = None,
+    tls_cert: Annotated[Path | None, o.option(metavar="FILE", help="DIMSE over TLS, both ways.", panel=_WHERE)] = None,
     tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Its key.  [default: in the same file]",
-            show_default=False,
-            rich_help_panel=_WHERE,
-        ),
+        Path | None, o.option(metavar="FILE", help="Its key.  [default: in the same file]", panel=_WHERE)
     ] = None,
     tls_ca: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Take only peers with a certificate of this authority.",
-            show_default=False,
-            rich_help_panel=_WHERE,
-        ),
+        o.option(metavar="FILE", help="Take only peers with a certificate of this authority.", panel=_WHERE),
     ] = None,
-    for_: Annotated[
-        str | None,
-        typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m, 2h.", show_default=False),
-    ] = None,
+    for_: Annotated[str | None, o.option("--for", metavar="TIME", help="Stop after 90s, 10m, 2h.")] = None,
     fmt: o.Fmt = None,
     json_: o.Json = False,
     quiet: o.Quiet = False,
@@ -113,7 +81,7 @@ def simulate(
     screen = Screen.of(fmt, json_, quiet=quiet, verbose=verbose, events=events, text=True)
     if list_ or "help" in (misbehave or ()):
         return _list(screen)
-    seconds = _seconds(for_)
+    for_s = None if for_ is None else durations.seconds("--for", for_, days=366)
     wanted = simulating.SimulateOptions(
         misbehave=tuple(misbehave or ()),
         like=like,
@@ -128,7 +96,7 @@ def simulate(
         tls_key=tls_key,
         tls_ca=tls_ca,
     )
-    return _run(screen, wanted, seconds)
+    return _run(screen, wanted, for_s)
 
 
 def _run(screen: Screen, wanted: Any, seconds: float | None) -> int:
@@ -151,21 +119,6 @@ def _wait(stop: Event, seconds: float | None) -> None:
     """Until it is stopped; a second signal, while it stops, ends it at once."""
     with suppress(KeyboardInterrupt):
         stop.wait(seconds)
-
-
-def _seconds(text: str | None) -> float | None:
-    from pacsferry.core.errors import ConfigError
-    from pacsferry.core.units import seconds
-
-    if text is None:
-        return None
-    try:
-        long = seconds(text)
-    except ValueError as err:
-        raise ConfigError(f"--for: {err}") from None
-    if not 0 < long <= 366 * 86400:
-        raise ConfigError("--for: write more than nothing and at most 366d")
-    return long
 
 
 # --- what it says

@@ -21,7 +21,7 @@ def waive(
     accessions: Annotated[
         list[str], typer.Argument(metavar="ACCESSION…", help="Whose gaps are accepted.", show_default=False)
     ],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.", show_default=False)],
+    reason: Annotated[str, o.option("--reason", metavar="TEXT", help="Why; it is kept.")],
     site: o.Site = None,
     sets: o.Sets = None,
     fmt: o.Fmt = None,
