@@ -74,6 +74,8 @@ def test_of_several_codes_only_those_go_that_are_none():
         (E(0x00080060, "CS", "Herr Doktor Lighthouse"), "modality"),
         (E(0x00080060, "CS", ID), "modality"),
         (E(0x0008103E, "LO", "seen 20200102"), "series_description"),
+        (E(0x00200011, "IS", "20200102"), "series_number"),
+        (E(0x00200013, "IS", ID), "instance_number"),
     ],
 )
 def test_reports_say_of_an_object_only_what_it_says_itself(element, fact):
@@ -81,7 +83,16 @@ def test_reports_say_of_an_object_only_what_it_says_itself(element, fact):
         options=["retain-longitudinal-modified-dates"], rule=[{"element": "SeriesDescription", "action": "keep"}]
     )
     draft = draft_by(keeps, file(image(*WHO, element)))
-    assert getattr(draft.facts, fact) == ""
+    assert not getattr(draft.facts, fact)
+
+
+def test_names_of_files_are_made_of_what_a_rule_sets():
+    rules = [
+        {"element": "SeriesNumber", "action": "remove"},
+        {"element": "InstanceNumber", "action": "set", "value": "5"},
+    ]
+    facts = draft_by(profile(rule=rules), file(image())).facts
+    assert (facts.series_number, facts.instance_number) == (0, 5)
 
 
 def test_coefficients_beside_the_pixels_go():

@@ -101,7 +101,8 @@ def test_every_cut_of_an_object_is_held():
 
 def test_less_pixel_data_than_promised_is_held():
     assert held(file(image(E(0x7FE00010, "OW", bytes(126))))) == "malformed"
-    assert held(file(image(E(0x00280008, "IS", "2")))) == "malformed"
+    for frames in ("2", "999999999999", "-5"):
+        assert held(file(image(E(0x00280008, "IS", frames)))) == "malformed"
     assert held(file([e for e in image() if e.tag != 0x7FE00010])) == "malformed"
 
 

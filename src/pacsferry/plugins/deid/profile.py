@@ -24,7 +24,7 @@ from .released import without
 from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
 from .splice import Invalid, Splice
-from .subject import Subject, read
+from .subject import Subject, read, whole_number
 from .writer import Writer
 
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
@@ -173,8 +173,8 @@ def _draft(
             study_date=_released(subject, splice, top, 0x00080020),
             study_description=_released(subject, splice, top, 0x00081030),
             series_description=_released(subject, splice, top, 0x0008103E),
-            series_number=subject.number(0x00200011),
-            instance_number=subject.number(0x00200013),
+            series_number=whole_number(_released(subject, splice, top, 0x00200011)),
+            instance_number=whole_number(_released(subject, splice, top, 0x00200013)),
             references=tuple(splice.references),
         ),
         seen=subject.seen(),
@@ -206,11 +206,13 @@ def _uid(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
 def _released(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
     """A value that goes out, as it does so; else nothing."""
     step = top[tag]
-    if step is None:
+    if step is None or tag not in subject.by_tag:
         return ""
+    if step.op is Op.FIXED:
+        return step.fixed[len(step.fixed) - step.fixed_text :].decode("ascii").strip()
     if step.op is Op.DATE:
         return (splice.moved(step.vr.decode(), subject.raw(tag).strip(b" \0"), step) or b"").decode("ascii")
-    if step.op not in _RELEASED or tag not in subject.by_tag or not alike(subject.by_tag[tag][1], step.vr):
+    if step.op not in _RELEASED or not alike(subject.by_tag[tag][1], step.vr):
         return ""
     return subject.text(tag) if splice.passes(step.op, subject.raw(tag)) else ""
 

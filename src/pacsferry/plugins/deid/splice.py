@@ -255,8 +255,9 @@ class Splice:
         return self._ids is not None and self._ids.search(raw) is not None
 
     def passes(self, op: Op, raw: bytes) -> bool:
-        """Whether text or a code of the top level is what goes out."""
-        good = op is not Op.CODE or (_CODES.fullmatch(raw) is not None and not self._is_id(raw))
+        """Whether text, a code or a number of the top level is what goes out."""
+        shape = {Op.CODE: _CODES, Op.NUMBER: _NUMBERS}.get(op)
+        good = shape is None or (shape.fullmatch(raw) is not None and not self._is_id(raw))
         return good and not self._tells(raw)
 
     def _dummy(self, step: Step) -> None:

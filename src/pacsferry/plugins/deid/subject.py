@@ -35,6 +35,7 @@ _TABLE, _LENGTHS = 0x7FE00001, 0x7FE00002
 #: Encapsulated Pixel Data Value Total Length (PS3.3 C.7.6.3.1).
 _TOTAL = 0x7FE00003
 _OF_FRAGMENTS = frozenset({_TABLE, _LENGTHS, _TOTAL})
+_FRAMES = 0x00280008
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _CODE_VALUE, _DESIGNATOR = 0x00080100, 0x00080102
 _CODE = frozenset({_CODE_VALUE, _DESIGNATOR})
@@ -75,12 +76,8 @@ class Subject:
         return int.from_bytes(raw[:2], "big" if self.dialect.order == ">" else "little") if len(raw) >= 2 else 0
 
     def number(self, tag: int) -> int:
-        """A decimal string as a whole number, 0 where it is none that an IS can hold (PS3.5 6.2)."""
-        try:
-            number = int(float(self.ascii(tag).split("\\")[0]))
-        except (ValueError, OverflowError):
-            return 0
-        return number if 0 <= number < 1 << 31 else 0
+        """A decimal string as a whole number, 0 where it is none that an IS can hold."""
+        return whole_number(self.ascii(tag))
 
     def uid(self, tag: int) -> str:
         """One of the UIDs that every object has. Raises ``HeldError`` where there is not exactly one."""
@@ -145,9 +142,16 @@ class Subject:
             columns=self.short(0x00280011),
             samples=self.short(0x00280002),
             bits=self.short(0x00280100),
-            frames=self.number(0x00280008),
+            frames=self._frames(),
             photometric=self.ascii(0x00280004),
         )
+
+    def _frames(self) -> int:
+        """NumberOfFrames, 0 where it says none. Raises ``HeldError`` for a number that no object can have."""
+        said, frames = self.ascii(_FRAMES), self.number(_FRAMES)
+        if not frames and said.strip("+-0123456789") == "" and said.strip("+-0"):
+            malformed("a number of frames that no object can have")
+        return frames
 
     @cached_property
     def fragments(self) -> encapsulated.Fragments | None:
@@ -253,6 +257,15 @@ def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
     )
     _check(subject)
     return subject
+
+
+def whole_number(value: str) -> int:
+    """The first of decimal strings as a whole number, 0 where it is none that an IS can hold (PS3.5 6.2)."""
+    try:
+        number = int(float(value.split("\\", maxsplit=1)[0]))
+    except (ValueError, OverflowError):
+        return 0
+    return number if 0 <= number < 1 << 31 else 0
 
 
 def _without(elements: list[Element], tags: frozenset[int]) -> list[Element]:
