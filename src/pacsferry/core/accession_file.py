@@ -138,9 +138,8 @@ def _column(filled: Sequence[tuple[int, Sequence[str]]], head: list[str], name: 
 
 def _keyed(filled: Sequence[tuple[int, Sequence[str]]], head: list[str], name: str) -> Rows:
     if unknown := [cell for cell in head if cell and cell not in KEYS]:
-        raise ConfigError(
-            f"{name}: column {unknown[0]!r} cannot be matched", hint="columns that can: " + ", ".join(KEYS)
-        )
+        hint = f"--column takes one column of accession numbers and no other; columns that can: {', '.join(KEYS)}"
+        raise ConfigError(f"{name}: column {unknown[0]!r} cannot be matched", hint=hint)
     rows: Rows = []
     for number, row in filled:
         if len(row) > len(head):
