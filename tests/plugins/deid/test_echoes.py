@@ -50,6 +50,12 @@ def test_short_ids_meet_by_chance():
     assert cleaned_by("basic", file(short)).AcquisitionNumber == 12345
 
 
+def test_the_digits_of_an_id_with_letters_are_its_number():
+    data = image(E(0x00100020, "LO", "MRN-48151623/B"), E(0x00200012, "IS", ID), E(0x00180050, "DS", "481516"))
+    out = cleaned_by("basic", file(data))
+    assert (out.AcquisitionNumber, out.SliceThickness) == (None, 481516)
+
+
 def test_a_day_that_a_rule_keeps_may_be_repeated():
     keeps = profile(options=["retain-longitudinal-full-dates"])
     said = file(image(E(0x00080020, "DA", "20200102"), E(0x00181020, "LO", "build 20200102")))

@@ -20,6 +20,7 @@ _DAYS = {
 }
 #: Shorter numbers are met by chance.
 _DIGITS = 6
+_RUNS = re.compile(rb"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def _days(vr: str, raw: bytes) -> frozenset[bytes]:
 
 @lru_cache(maxsize=1024)
 def _pattern(raw: frozenset[bytes]) -> re.Pattern[bytes] | None:
-    """The ids of digits as a number may be written (PS3.5 6.2, DS and IS)."""
-    values = {part.strip(b" \0").lstrip(b"0") for value in raw for part in value.split(b"\\")}
-    digits = sorted(value for value in values if value.isdigit() and len(value) >= _DIGITS)
+    """The digits of ids as a number may be written (PS3.5 6.2, DS and IS), with or without letters around them."""
+    values = {run.lstrip(b"0") for value in raw for run in _RUNS.findall(value)}
+    digits = sorted(value for value in values if len(value) >= _DIGITS)
     if not digits:
         return None
     return re.compile(rb"(?<![0-9A-Za-z.])0*(?:" + rb"|".join(digits) + rb")(?:\.0*)?(?![0-9A-Za-z.])")
