@@ -129,6 +129,14 @@ def _commands() -> None:
 _commands()
 
 
+def _only(called: str) -> None:
+    """Keep the command that is called, if there is one of that name: to build all of them takes as long as a query."""
+    chosen = [one for one in app.registered_commands if one.name == called]
+    if chosen:
+        app.registered_commands[:] = chosen
+        app.registered_groups.clear()
+
+
 def run() -> None:
     """The console script."""
     startup.begin()
@@ -136,4 +144,5 @@ def run() -> None:
     redact.guard_excepthooks()
     stopping.take()
     remarks.hear(sys.argv[1:])
+    _only("".join(sys.argv[1:2]))
     app(prog_name="pacsferry")

@@ -41,7 +41,8 @@ def quiet_loggers() -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = [logging.NullHandler()]
         logger.propagate = False
-        logger.setLevel(_SILENT)
+        if logger.level != _SILENT:  # to set it makes every logger forget what it found out
+            logger.setLevel(_SILENT)
 
 
 def quiet_warnings() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -90,7 +91,13 @@ def resolve(build: Any) -> Any:
 
 
 def _distribution(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "unknown"
+    return _name(entry.dist) if entry.dist else "unknown"
+
+
+@cache
+def _name(installed: Distribution) -> str:
+    """Once each: to say its name, a distribution reads all that is known of it."""
+    return installed.name
 
 
 def _builtin(entry: EntryPoint) -> bool:
