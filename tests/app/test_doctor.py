@@ -139,8 +139,11 @@ def test_where_study_root_is_unknown_patient_root_is_asked_over_and_written(prac
         found = practice.simulated(sim, dicomweb=None)
         written = tomllib.loads(practice.profile.read_text())
         loaded = practice.load("ACC000")
-    told = by_probe(found)["dimse.models"]
-    assert told.text == "queries of the Study Root model are not accepted; the Patient Root model is used"
+    told = by_probe(found)
+    assert (
+        told["dimse.models"].text == "queries of the Study Root model are not accepted; the Patient Root model is used"
+    )
+    assert {told[name].status for name in ("dimse.get.retrieve", "dimse.move.retrieve")} == {Standing.OK}
     assert written["find"] == {"use": "c-find", "model": "patient"}
     assert written["transport"] == [{"use": "c-get", "model": "patient"}, {"use": "c-move", "model": "patient"}]
     assert faults_like(found.behaviour)[0] == "patient-root-only"

@@ -60,3 +60,13 @@ def test_dcmqrscp_gets_a_profile_that_works(dcmqrscp, tmp_path):
     assert loaded(tmp_path, "move", "--set", 'transport=[{ use = "c-move" }]') == (0, [3, 4])
     told, found = examined(tmp_path, *words, "--receiver", f"NOBODY@127.0.0.1:{free_port()}")
     assert "does not know NOBODY" in found["dimse.move.destination"]["text"]
+
+
+def test_dcmqrscp_without_study_root_is_told_and_gets_no_profile(make_dcmqrscp, tmp_path):
+    archive = make_dcmqrscp("-QS")
+    archive.store(OBJECTS[:1])
+    told, found = examined(tmp_path, "--dimse", f"{archive.aet}@{archive.host}:{archive.port}")
+    assert (told.code, told.document["transports"], told.document["profile"]) == (5, [], None)
+    assert found["dimse.models"]["text"].endswith("the Patient Root model is used")
+    assert "patient's ID in each query" in found["dimse.find.patient-root"]["text"]
+    assert "Study Root model" in told.document["letter"]

@@ -12,7 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pynetdicom.dsutils import decode, encode
 
-from pacsferry.core.errors import ConfigError
+from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Wanted
 from pacsferry.plugins.dimse.association import EXPLICIT, IMPLICIT
 from pacsferry.plugins.dimse.driving import as_encoded, quiet
@@ -84,6 +84,17 @@ def test_the_unique_keys_of_each_level() -> None:
         "SeriesInstanceUID": "2",
         "SOPInstanceUID": "3\\4",
     }
+
+
+@pytest.mark.parametrize("uid", ["*", "1.2.?", "1.2\\1.3", "", "1" * 65])
+def test_a_uid_that_would_ask_for_more_than_one_thing_is_never_sent(uid: str) -> None:
+    for wanted in (Wanted(study=uid), Wanted(study="1", series="2", instances=(uid,))):
+        with pytest.raises(TransferError, match="is no UID"):
+            retrieve_keys(wanted)
+    assert retrieve_keys(Wanted(study="1", series="2", instances=(uid, "3")))["SOPInstanceUID"] == "3"
+    if uid:
+        with pytest.raises(TransferError, match="is no UID"):
+            retrieve_keys(Wanted(study="1", series=uid))
 
 
 @pytest.mark.parametrize("level", list(Level))

@@ -100,6 +100,7 @@ FAILING = {
     "grows": (TRANSPORTS, "changed", 5, {"study-changed"}),
     "out-of-resources": ((MOVE,), "failed", 4, {"cannot-match"}),
     "identifier-mismatch": ((MOVE,), "failed", 4, {"identifier-mismatch"}),
+    "patient-root-only": ((GET,), "failed", 4, {"no-context"}),
     "no-storage": ((GET,), "failed", 4, {"cannot-perform"}),
     "no-role": ((GET,), "failed", 4, {"cannot-perform"}),
     "no-service:service=c-get": ((GET,), "failed", 4, {"no-context"}),

@@ -39,6 +39,8 @@ from .versions import versions
 PATIENCE = Timeouts(connect=10.0, stall=30.0, quiet=15.0, nearline=60.0)
 #: Transports by protocol, the best first.
 TRANSPORTS: Mapping[str, tuple[str, ...]] = {"dicomweb": ("wado-rs",), "dimse": ("c-get", "c-move")}
+#: Of a finding: the information model that queries and retrieval over DIMSE have to use, where it is another one.
+MODEL = "find.model"
 #: The base of a profile that is made of addresses.
 BASE = "research-base"
 
@@ -183,6 +185,14 @@ class _Examination:
                         self._retrieve(name, service)
             self.reachable = self.reachable or any(self.round.serving.values())
 
+    def transports(self) -> tuple[str, ...]:
+        """Those to name, the best first; untried ones only where queries say what there is to retrieve."""
+        if not self.reachable:
+            return ()
+        proven = any(self.round.serving.values())
+        blind = {name for service in self.unreliable for name in TRANSPORTS[service]}
+        return tuple(name for name in self.round.transports() if proven or name not in blind)
+
     # --- addresses
 
     def _reached(self, service: str) -> bool:
@@ -267,6 +277,8 @@ class _Examination:
         profile = self.wiring.resolved.profile
         given = [*profile.transport, *([profile.find] if profile.find else [])]
         choice = next((one for one in given if one.use == name), Choice(use=name))
+        if name in TRANSPORTS["dimse"] and (model := settings_of(self.round.findings).get(MODEL)):
+            choice = Choice.model_validate({"use": name, **choice.settings, "model": model})
         return part(plugins(), kind, choice, kind)
 
 
@@ -325,7 +337,7 @@ def _diagnosed(asked: Asked, resolved: Resolved, examined: _Examination, target:
     quirks, settings = quirks_of(findings), settings_of(findings)
     vendor, notes = recognised(plugins(), archive.vendor, signs_of(findings))
     findings = (*(_registered(one, archive, vendor) for one in findings), *notes)
-    transports = tuple(round_.transports()) if examined.reachable else ()
+    transports = examined.transports()
     text = None
     if transports:
         text = profile_text(
@@ -337,6 +349,7 @@ def _diagnosed(asked: Asked, resolved: Resolved, examined: _Examination, target:
             vendor=vendor.name,
             quirks=_departures(quirks, vendor.quirks.over(STANDARD).model_dump()),
             settings=settings,
+            model=settings.get(MODEL),
             notes=_notes(round_),
         )
     ended = "interrupted" if round_.stop.is_set() else "time" if time.monotonic() > round_.deadline else ""

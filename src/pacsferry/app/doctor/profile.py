@@ -19,6 +19,7 @@ _HEAD = """\
 """
 #: Paths of a profile that count from its folder.
 _PATHS = frozenset({"ca", "cert", "key"})
+_DIMSE = frozenset({"c-get", "c-move"})
 _INLINE = frozenset({"tls", "auth", "user_identity"})
 
 
@@ -32,19 +33,27 @@ def profile_text(
     vendor: str,
     quirks: Mapping[str, Any],
     settings: Mapping[str, Any],
+    model: str | None = None,
     notes: Sequence[str] = (),
 ) -> str:
-    """A whole profile as TOML; ``target`` is where it will be. ``notes`` become comments."""
+    """A whole profile as TOML; ``target`` is where it will be, ``notes`` become comments.
+
+    ``model`` is the information model of everything over DIMSE, where it is not the usual one.
+    """
     name = f"./{target.name}" if target else "./site.toml"
     archive = _archive(resolved, target, vendor, settings)
     text = [_HEAD.format(name=name)]
     text += [f"# {note}" for note in notes]
     text += [*([""] if notes else []), f"extends = {toml.value(_extends(asked, resolved, target))}", ""]
     text += _tables(archive, quirks)
+    over_dimse = {"model": model} if model else {}
+    if model and finder is None and transports[0] in _DIMSE:
+        finder = "c-find"
     if finder is not None:
-        text += ["[find]", *toml.lines({"use": finder}), ""]
+        text += ["[find]", *toml.lines({"use": finder, **(over_dimse if finder == "c-find" else {})}), ""]
     for use in transports:
-        text += ["[[transport]]", *toml.lines({"use": use, **_options(resolved, use)}), ""]
+        more = over_dimse if use in _DIMSE else {}
+        text += ["[[transport]]", *toml.lines({"use": use, **_options(resolved, use), **more}), ""]
     return "\n".join(text).rstrip() + "\n"
 
 

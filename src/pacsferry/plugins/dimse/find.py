@@ -90,7 +90,7 @@ class CFind:
         """See ``ports.Prober``: associations, models, levels, keys, caps, character sets."""
         from .probe_find import FindProbe
 
-        return FindProbe(self._archive, self._pool.caller).findings()
+        return FindProbe(self._archive, self._pool.caller, self._settings.model).findings()
 
     def rest(self) -> None:
         """Give back associations that wait for another query: the archive has few."""

@@ -14,7 +14,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from pacsferry.core.errors import ConfigError
+from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Wanted
 
 from .association import IMPLICIT
@@ -87,6 +87,7 @@ _NUMBERS = {
     "FL": "f",
     "FD": "d",
 }
+_PLURAL = frozenset("*?\\")
 _DELIMITERS = {ord(c) for c in "\r\n\t\f\\^="}
 #: Terms of the default repertoire; what says so and has other bytes is UTF-8 more often than not.
 _ASCII = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
@@ -109,14 +110,25 @@ def identifier(level: Level, keys: Mapping[str, str], syntax: str, charset: str 
 
 
 def retrieve_keys(wanted: Wanted, instances: tuple[str, ...] | None = None) -> dict[str, str]:
-    """The unique keys of a C-GET or C-MOVE request."""
+    """The unique keys of a C-GET or C-MOVE request; instances whose UIDs are none are not asked for.
+
+    Raises ``TransferError`` where a UID would ask for more than one thing: the archive made it, so it may be anything.
+    """
     named = wanted.instances if instances is None else instances
+    single = tuple(uid for uid in named if _single(uid))
+    if not (_single(wanted.study) and (not wanted.series or _single(wanted.series)) and (single or not named)):
+        raise TransferError("a UID from the archive is no UID", code="bad-answer", retryable=False)
     keys = {"StudyInstanceUID": wanted.study}
     if wanted.series:
         keys["SeriesInstanceUID"] = wanted.series
-    if named:
-        keys["SOPInstanceUID"] = "\\".join(named)
+    if single:
+        keys["SOPInstanceUID"] = "\\".join(single)
     return keys
+
+
+def _single(uid: str) -> bool:
+    """Whether it names one thing: no wildcard, no list (PS3.4 C.2.2.2), not everything."""
+    return 0 < len(uid) <= 64 and not _PLURAL & set(uid)
 
 
 def _raw(keyword: str, text: str, terms: str, *, implicit: bool) -> RawDataElement:

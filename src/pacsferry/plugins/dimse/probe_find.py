@@ -25,13 +25,13 @@ _SERVICES = (("find", "c-find"), ("get", "c-get"), ("move", "c-move"))
 
 
 class FindProbe:
-    """One run over C-FIND. ``today`` of the inquiry is this machine's."""
+    """One run over C-FIND, in ``model`` where the archive has it. ``today`` of the inquiry is this machine's."""
 
     usual = RETURN_KEYS
 
-    def __init__(self, archive: Archive, caller: Caller) -> None:
+    def __init__(self, archive: Archive, caller: Caller, model: str) -> None:
         self._talk = Talk(caller, archive.charset)
-        self._caller = caller
+        self._caller, self._model = caller, model
         self._heard: list[Dataset] = []
         self._inquiry = Inquiry(self, "dimse.find")
 
@@ -45,9 +45,11 @@ class FindProbe:
         yield _association(call, self._caller.address)
         yield from self._echo(call)
         models = [name for name, uids in MODELS.items() if call.syntax(uids["find"])]
-        yield _models(call, models)
-        if "study" in models:
+        yield _models(call, models, self._model)
+        if models:
+            self._model = self._model if self._model in models else models[0]
             yield from self._inquiry.findings()
+            yield from self._without_patient()
             yield from self._patients(models)
             if (told := charset_finding(self._heard)) is not None:
                 yield told
@@ -55,7 +57,7 @@ class FindProbe:
 
     def ask(self, level: Level, keys: Mapping[str, str], *, limit: int) -> Reply:
         """See ``core.probing.Asker``."""
-        told = self._talk.ask(level, keys, limit=limit)
+        told = self._talk.ask(level, keys, limit=limit, model=self._model)
         self._heard += told.answers[:100] if len(self._heard) < 1000 else ()
         return _reply(told)
 
@@ -70,6 +72,18 @@ class FindProbe:
         good = status == SUCCESS
         text = "C-ECHO is answered" if good else f"C-ECHO is answered with status 0x{status:04X}"
         yield Finding(probe="dimse.echo", status=Standing.OK if good else Standing.WARNING, text=text)
+
+    def _without_patient(self) -> Iterator[Finding]:
+        """Over Patient Root each query names the patient, unless the archive is lenient (PS3.4 C.4.1.2.1)."""
+        if self._model == "patient" and not self._inquiry.learnt.series:
+            yield Finding(
+                probe="dimse.find.patient-root",
+                status=Standing.FAILED,
+                text="over Patient Root nothing is found below a study: the archive may want the patient's ID in each "
+                "query, which pacsferry does not send",
+                advice="ask the archive's administrator to allow the Study Root model for our AE title",
+                serves=False,
+            )
 
     def _patients(self, models: Sequence[str]) -> Iterator[Finding]:
         """PATIENT level, which only the Patient Root model has."""
@@ -140,23 +154,25 @@ def _plain(name: object) -> str:
     return "".join(char for char in text if char.isprintable()).strip()[:16]
 
 
-def _models(call: Call, models: Sequence[str]) -> Finding:
-    """Which information models (PS3.4 C.6) are accepted for which service."""
+def _models(call: Call, models: Sequence[str], wanted: str) -> Finding:
+    """Which information models (PS3.4 C.6) are accepted for which service; the ``wanted`` one is asked over."""
     accepted = [
         f"{verb.upper()} ({' and '.join(roots)})"
         for verb, _ in _SERVICES
         if (roots := [f"{name} root" for name, uids in MODELS.items() if call.syntax(uids[verb])])
     ]
     quirks = {"study_root_only": "patient" not in models} if "study" in models else {}
-    if "study" not in models:
-        text = "queries of the Study Root model are not accepted"
-        advice = 'pacsferry asks over Study Root; [find] model = "patient" may help where Patient Root is accepted'
+    if wanted not in models:
+        text = f"queries of the {wanted.capitalize()} Root model are not accepted"
+        other = f"; the {models[0].capitalize()} Root model is used" if models else ""
         return Finding(
             probe="dimse.models",
-            status=Standing.FAILED,
-            text=text,
-            advice=advice if models else NOTHING_OFFERED,
+            status=Standing.WARNING if models else Standing.FAILED,
+            text=text + other,
+            advice="" if models else NOTHING_OFFERED,
             behaviour={"dimse.find.models": list(models)},
+            quirks=quirks,
+            profile={"find.model": models[0]} if models else {},
         )
     return Finding(
         probe="dimse.models",

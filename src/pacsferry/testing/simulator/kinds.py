@@ -155,6 +155,7 @@ _ASSOCIATIONS: Final = (
     _kind("no-role", "accepts storage contexts, but not that we are their SCP: C-GET cannot work", ("associate",)),
     _kind("no-service", "does not know a service: c-find, c-get, c-move, c-echo", ("associate",), service="c-get"),
     _kind("study-root-only", "does not know the Patient Root model", ("associate",)),
+    _kind("patient-root-only", "does not know the Study Root model", ("associate",)),
     _kind("prefers-compressed", "takes the compressed syntax of a proposal, then cannot send in it", ("associate",)),
     _kind("reject", "rejects associations", ("associate",)),
     _kind("limit-associations", "rejects more than so many associations at once", ("associate",), limit=1),

@@ -42,6 +42,8 @@ def _dimse(dimse: DimseBehaviour) -> Iterator[str]:
         yield from (f"no-service:service={one}" for one in _SERVICES if one not in dimse.services)
     if dimse.find.models is not None and "patient" not in dimse.find.models:
         yield "study-root-only"
+    if dimse.find.models is not None and "study" not in dimse.find.models and "patient" in dimse.find.models:
+        yield "patient-root-only"
     if dimse.find.parents:
         yield "find-needs-parents:verb=c-find"
     yield from _asking(dimse.find, "c-find")

@@ -39,11 +39,11 @@ def contexts(assoc: Any, holdings: Holdings, spoiled: Spoiled) -> list[Presentat
 def _services(spoiled: Spoiled) -> list[PresentationContext]:
     """Verification and query/retrieve, as far as an order leaves them."""
     gone = {str(fault["service"]) for fault in spoiled.each("no-service")}
-    root_only = spoiled.take("study-root-only")
+    unknown = {"PATIENT": spoiled.take("study-root-only"), "STUDY": spoiled.take("patient-root-only")}
     queries = [
         build_context(uid, _QUERY_SYNTAXES)
         for uid, (verb, root) in MODELS.items()
-        if verb not in gone and not (root_only and root == "PATIENT")
+        if verb not in gone and not unknown[root]
     ]
     return queries if "c-echo" in gone else [build_context(VERIFICATION), *queries]
 
