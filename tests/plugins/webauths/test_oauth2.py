@@ -9,6 +9,7 @@ import pytest
 
 from pacsferry.core.errors import ConfigError, TransferError
 from pacsferry.core.model import Level, Query
+from pacsferry.plugins.webauths import endpoint as endpoint_module
 from support.scripted_http import CLOSE, HANG, answer
 from support.web_archive import CLIENT, SECRET, TokenEndpoint, guarded, said
 
@@ -201,6 +202,18 @@ def test_a_silent_endpoint_is_left_within_the_stall_limit(serve, made, tmp_path)
     finder = made(archive_of(tmp_path, serve(one_study).url, auth, stall=0.5), max_tries=1)
     begun = time.monotonic()
     with pytest.raises(TransferError, match="silent"):
+        studies(finder)
+    assert time.monotonic() - begun < 3
+
+
+def test_an_endpoint_that_sends_a_byte_now_and_then_is_left_too(serve, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint_module, "WHOLE", 0.4)
+    drops: list[bytes | float] = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b" ", 0.1] * 40]
+    endpoint = serve(lambda _: drops)
+    auth = oauth(type("Endpoint", (), {"url": endpoint.url}))
+    finder = made(archive_of(tmp_path, serve(one_study).url, auth, stall=5.0), max_tries=1)
+    begun = time.monotonic()
+    with pytest.raises(TransferError, match="takes too long"):
         studies(finder)
     assert time.monotonic() - begun < 3
 

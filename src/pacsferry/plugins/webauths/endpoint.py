@@ -11,7 +11,8 @@ import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ from .references import AUTH, readable, trust
 
 #: A token is a few kilobytes.
 LONGEST = 2**20
+#: Seconds for all of an answer, however slowly it comes.
+WHOLE = 60.0
 #: Worth another try in a moment.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: What the endpoint may say (RFC 6749 5.2, RFC 6749 4.1.2.1, RFC 8707 2), and what to look at.
@@ -80,20 +83,24 @@ class Endpoint:
     def post(self, form: bytes, headers: Mapping[str, str]) -> Mapping[str, Any]:
         """The answer's JSON object. Raises ``TransferError``."""
         line = self._line()
+        late = threading.Event()
         try:
             line.connect()
             _refuse_link_local(line.sock)
             line.sock.settimeout(self._limits[1])
-            line.request("POST", self._target, body=form, headers={**_FIELDS, **headers})
-            response = line.getresponse()
-            body = response.read(LONGEST + 1)
+            with _ended(line.sock, late):
+                line.request("POST", self._target, body=form, headers={**_FIELDS, **headers})
+                response = line.getresponse()
+                body = response.read(LONGEST + 1)
         except TransferError:
             raise
         except Exception as err:
-            raise _broken(err) from None
+            raise (_slow() if late.is_set() else _broken(err)) from None
         finally:
             with contextlib.suppress(OSError):
                 line.close()
+        if late.is_set():
+            raise _slow()
         return _judged(response.status, response.getheader("Retry-After"), body)
 
     @property
@@ -119,6 +126,28 @@ _FIELDS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"pacsferry/{__version__}",
 }
+
+
+@contextlib.contextmanager
+def _ended(wire: socket.socket, late: threading.Event) -> Iterator[None]:
+    """End a connection that is still open after ``WHOLE`` seconds: one byte now and then is no answer."""
+
+    def end() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)  # below TLS, which is not for another thread
+
+    timer = threading.Timer(WHOLE, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _slow() -> TransferError:
+    return no_token("its answer takes too long", retryable=True)
 
 
 def _refuse_link_local(line: socket.socket) -> None:
