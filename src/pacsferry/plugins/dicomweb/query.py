@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
-from dicomweb_client import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
 
 from pacsferry.core.archive import Archive
@@ -22,6 +21,7 @@ from pacsferry.core.quirks import Quirks
 
 from . import QidoSettings
 from .answers import identity, match, rows
+from .library import DICOMwebClient
 from .matching import fits, narrows, widened
 from .origins import checked, root_of
 from .patience import RefusedRequest

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import requests
-from dicomweb_client.uri import URI
 
 from pacsferry.core.archive import Archive
 from pacsferry.core.errors import TransferError
@@ -19,6 +18,7 @@ from pacsferry.core.ports import Finding, Sink
 from pacsferry.core.quirks import Quirks
 
 from . import WadoSettings
+from .library import URI
 from .multipart import Multipart, Part, alone, boundary_of, media_type
 from .origins import checked, root_of
 from .patience import RefusedRequest
