@@ -15,9 +15,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from .core import registry, startup, wire
@@ -29,15 +28,14 @@ from .core.ports import Deidentifier, Gate, Layout
 from .core.pseudonyms import ProjectKeys
 from .core.redact import quiet
 from .core.selection import Rule, Selection
-from .core.staging import stage
+from .core.staging import Staged, stage
 
 #: What a worker may use: bytes of private memory, seconds of CPU per object plus one for so many bytes.
 MEMORY = 3 * 2**30
 CPU_SECONDS = 60
 BYTES_PER_CPU_SECOND = 4 * 2**20
-#: Cleared objects that may wait to be written, and how often (seconds) the two threads of a worker take turns.
+#: Batches that may wait for the disk while the next one is cleared.
 AHEAD = 2
-SWITCH = 5e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +49,16 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """All that clearing needs. ``ahead``: a processor is free to write while the next object is cleared."""
+    """All that clearing needs. ``staging`` is a folder; without ``sync`` a power failure may lose what was written."""
 
     chosen: Chosen
     keys: ProjectKeys
     selection: Selection
-    staging: Path
+    staging: str
     prefix: str
     mode: int
     group: int | None
     sync: bool = True
-    ahead: bool = False
     shifts: Mapping[str, int] | None = field(default=None, repr=False)
     folders: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
@@ -79,6 +76,26 @@ class Ready:
 
     cleared: Cleared
     told: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """An object whose file is whole and not durable yet, and what to tell once it is."""
+
+    staged: Staged
+    told: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One object that is done but for waiting for the disk, or an answer that says why it was not written.
+
+    ``fd`` is a source that is somebody else's too (-1 for none), and ``unchanged`` what it must still look like.
+    """
+
+    made: Written | dict[str, Any]
+    fd: int = -1
+    unchanged: Sequence[int] | None = None
 
 
 def build(plugins: registry.Registry, choices: Mapping[str, Any]) -> Chosen:
@@ -103,20 +120,18 @@ def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
         chosen=build(plugins, message["choices"]),
         keys=ProjectKeys(bytes.fromhex(message["secret"])),
         selection=Selection(rules=rules),
-        staging=Path(message["staging"]),
+        staging=message["staging"],
         prefix=message["prefix"],
         mode=message["mode"],
         group=message["group"],
         sync=message.get("sync", True),
-        ahead=message.get("ahead", False),
         shifts=message.get("shifts"),
     )
 
 
 def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) -> dict[str, Any]:
     """Clear one object and stage it. The answer holds nothing original."""
-    ready = cleared(at, request, data)
-    return written(at, ready, name) if isinstance(ready, Ready) else ready
+    return finished(at, Sheet(made=written(at, cleared(at, request, data), name)))
 
 
 def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | dict[str, Any]:
@@ -145,14 +160,45 @@ def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | d
     return Ready(cleared=made, told=told)
 
 
-def written(at: Desk, ready: Ready, name: str) -> dict[str, Any]:
-    """Stage a cleared object. Needs nothing of the interpreter for most of its time."""
+def written(at: Desk, ready: Ready | dict[str, Any], name: str) -> Written | dict[str, Any]:
+    """Stage an object, if it was cleared."""
+    if not isinstance(ready, Ready):
+        return ready
     try:
-        staged = stage(ready.cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group, sync=at.sync)
+        staged = stage(ready.cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group)
     except OSError as err:
-        full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
-    return {**ready.told, "staged": staged.name, "size": staged.size, "sha256": staged.sha256}
+        return _failed(err)
+    return Written(staged=staged, told=ready.told)
+
+
+def finished(at: Desk, sheet: Sheet) -> dict[str, Any]:
+    """Wait for the disk, see whether the source is still what it was, and say what became of the object."""
+    answer = _settled(at, sheet.made)
+    if sheet.unchanged is None:
+        return answer
+    status = os.fstat(sheet.fd)
+    os.close(sheet.fd)
+    if [status.st_size, status.st_mtime_ns] == list(sheet.unchanged):
+        return answer
+    if isinstance(sheet.made, Written) and "staged" in answer:
+        sheet.made.staged.remove()
+    return _told(Verdict.hold("file-changed"))
+
+
+def _settled(at: Desk, made: Written | dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(made, Written):
+        return made
+    staged = made.staged
+    try:
+        staged.finish(sync=at.sync)
+    except OSError as err:
+        return _failed(err)
+    return {**made.told, "staged": staged.name, "size": staged.size, "sha256": staged.sha256}
+
+
+def _failed(err: OSError) -> dict[str, Any]:
+    full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
 
 
 def study_folder(layout: Layout, facts: Facts) -> str:
@@ -205,97 +251,70 @@ def main(argv: list[str]) -> int:
     at = desk(first[0], plugins)
     wire.send(sock, {"digest": at.chosen.deidentifier.digest})
     startup.over(seldom=True)
-    desk_writer = Writer(at, sock)
+    answers = Answers(at, sock)
+    numbers = itertools.count()
     try:
-        for number in itertools.count():
-            request = heard.receive()
-            if request is None:
-                return 0
-            message, fd = request
-            _limit(message["size"])
-            desk_writer.put(_open(at, message, fd, f"{os.getpid()}-{number}"))
+        while (request := heard.receive()) is not None:
+            answers.put([_one(at, *each, f"{os.getpid()}-{next(numbers)}") for each in zip(*request, strict=True)])
     finally:
-        desk_writer.close()
-    return 0  # pragma: no cover - the count never ends
+        answers.close()
+    return 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """What is left to do for one object; ``unchanged`` is what its file must still look like."""
+class Answers:
+    """Tells what became of objects, batch by batch; waits for the disk in a thread, while the next are cleared.
 
-    name: str
-    ready: Ready | dict[str, Any]
-    fd: int = -1
-    unchanged: tuple[int, int] | None = None
-
-
-class Writer:
-    """Writes and answers; ahead, in a thread, in order, while the next object is cleared.
-
-    Digest and write need no interpreter, but taking turns costs time where no processor is free. At most ``AHEAD``
-    objects wait, so that memory stays within bounds.
+    At most ``AHEAD`` batches wait, so that the number of open files stays within bounds.
     """
 
     def __init__(self, at: Desk, sock: socket.socket) -> None:
         self._at, self._sock = at, sock
         self._thread: threading.Thread | None = None
-        if not at.ahead:
-            return
-        self._sheets: queue.Queue[Sheet | None] = queue.Queue(AHEAD)
-        # The other thread computes all the time; with the usual 5 ms ours would wait longer than it writes.
-        sys.setswitchinterval(SWITCH)
-        self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
-        self._thread.start()
+        if at.sync:
+            self._batches: queue.Queue[list[Sheet] | None] = queue.Queue(AHEAD)
+            self._thread = threading.Thread(target=self._serve, name="disk", daemon=True)
+            self._thread.start()
 
-    def put(self, sheet: Sheet) -> None:
-        """Write one, or hand it over; waits while too many wait."""
+    def put(self, batch: list[Sheet]) -> None:
+        """Answer now, or as soon as the disk has it all; waits while too many wait."""
         if self._thread is None:
-            wire.send(self._sock, self._done(sheet))
+            self._tell(batch)
         else:
-            self._sheets.put(sheet)
+            self._batches.put(batch)
 
     def close(self) -> None:
-        """Write what waits and end."""
+        """Answer what waits and end."""
         if self._thread is not None:
-            self._sheets.put(None)
+            self._batches.put(None)
             self._thread.join()
 
     def _serve(self) -> None:
         try:
-            while (sheet := self._sheets.get()) is not None:
-                wire.send(self._sock, self._done(sheet))
+            while (batch := self._batches.get()) is not None:
+                self._tell(batch)
         except BaseException:
             # The main process sees the end of the socket; a traceback could show a value of a data set.
             os._exit(70)
 
-    def _done(self, sheet: Sheet) -> dict[str, Any]:
-        ready = sheet.ready
-        answer = written(self._at, ready, sheet.name) if isinstance(ready, Ready) else ready
-        if sheet.unchanged is None:
-            return answer
-        status = os.fstat(sheet.fd)
-        os.close(sheet.fd)
-        if (status.st_size, status.st_mtime_ns) == sheet.unchanged:
-            return answer
-        if "staged" in answer:
-            (self._at.staging / answer["staged"]).unlink()
-        return _told(Verdict.hold("file-changed"))
+    def _tell(self, batch: list[Sheet]) -> None:
+        wire.send(self._sock, [finished(self._at, sheet) for sheet in batch])
 
 
-def _open(at: Desk, message: Mapping[str, Any], fd: int | None, name: str) -> Sheet:
-    if fd is None or not message["size"]:
-        if fd is not None:
-            os.close(fd)
-        return Sheet(name=name, ready=_told(Verdict.hold("malformed")))
-    unchanged = message.get("unchanged")
+def _one(at: Desk, message: Mapping[str, Any], fd: int, name: str) -> Sheet:
+    """Clear and write what a descriptor holds; an object that may change meanwhile keeps it open."""
+    size, unchanged = message["size"], message["unchanged"]
+    _limit(size)
     try:
-        mapped = mmap.mmap(fd, message["size"], prot=mmap.PROT_READ)
+        mapped = mmap.mmap(fd, size, prot=mmap.PROT_READ) if size else None
     except ValueError:  # shorter than it was
         mapped = None
     if unchanged is None:
         os.close(fd)
-    ready = _told(Verdict.hold("file-changed")) if mapped is None else cleared(at, message, memoryview(mapped))
-    return Sheet(name=name, ready=ready, fd=fd, unchanged=unchanged and (unchanged[0], unchanged[1]))
+    if mapped is None:
+        made: Written | dict[str, Any] = _told(Verdict.hold("file-changed" if size else "malformed"))
+    else:
+        made = written(at, cleared(at, message, memoryview(mapped)), name)
+    return Sheet(made=made, fd=fd, unchanged=unchanged)
 
 
 if __name__ == "__main__":

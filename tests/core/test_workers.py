@@ -113,37 +113,34 @@ def content(fd):
         os.close(fd)
 
 
-def test_messages_cross_whole_with_their_descriptor(tmp_path):
+def test_messages_cross_whole_with_their_descriptors(tmp_path):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         fd = opened(tmp_path / "x", "hello")
-        wire.send(ours, {"a": "ä" * 1000}, fd)
+        wire.send(ours, {"a": "ä" * 1000}, [fd])
         os.close(fd)
         heard = wire.Reader(theirs)
-        message, fd = heard.receive()
+        message, fds = heard.receive()
         assert message == {"a": "ä" * 1000}
-        assert content(fd) == b"hello"
+        assert [content(fd) for fd in fds] == [b"hello"]
         ours.close()
         assert heard.receive() is None
 
 
-def test_messages_that_wait_together_keep_each_its_own_descriptor(tmp_path):
+def test_messages_that_wait_together_keep_each_their_own_descriptors(tmp_path):
     ours, theirs = socket.socketpair()
-    sent = [None, "one", None, None, "two", "three", None]
+    sent = [[], ["one"], [], ["two", "three", "four"], ["five"], []]
     with ours, theirs:
-        for number, text in enumerate(sent):
-            fd = opened(tmp_path / "x", text) if text else None
-            if text:
-                (tmp_path / "x").rename(tmp_path / f"x{number}")
-            wire.send(ours, {"number": number}, fd)
-            if fd is not None:
+        for number, texts in enumerate(sent):
+            fds = [opened(tmp_path / text, text) for text in texts]
+            wire.send(ours, [number], fds)
+            for fd in fds:
                 os.close(fd)
         heard = wire.Reader(theirs)
-        for number, text in enumerate(sent):
-            message, fd = heard.receive()
-            assert message == {"number": number}
-            assert (fd is None) == (text is None)
-            assert fd is None or content(fd) == text.encode()
+        for number, texts in enumerate(sent):
+            message, fds = heard.receive()
+            assert message == [number]
+            assert [content(fd).decode() for fd in fds] == texts
 
 
 def test_a_message_longer_than_the_socket_holds_crosses_whole(tmp_path):
@@ -151,9 +148,9 @@ def test_a_message_longer_than_the_socket_holds_crosses_whole(tmp_path):
     with ours, theirs:
         fd = opened(tmp_path / "x", "hello")
         long = {"a": "x" * 3_000_000}
-        sender = threading.Thread(target=wire.send, args=(ours, long, fd))
+        sender = threading.Thread(target=wire.send, args=(ours, long, [fd]))
         sender.start()
-        message, got = wire.Reader(theirs).receive()
+        message, (got,) = wire.Reader(theirs).receive()
         sender.join()
         os.close(fd)
         assert message == long

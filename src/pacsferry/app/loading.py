@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -268,7 +267,6 @@ def starter(
         "mode": wiring.resolved.folders.mode,
         "group": wiring.group,
         "sync": sync,
-        "ahead": worker_count(workers) < (os.cpu_count() or 1),
         "select": {key: [rule.only, rule.never] for key, rule in rules.items()},
         "shifts": work.shifts,
     }

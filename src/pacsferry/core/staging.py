@@ -1,11 +1,13 @@
-"""Write cleared objects under a passing name on the file system of their destination; it takes nothing else."""
+"""Write cleared objects under a passing name on the file system of their destination; it takes nothing else.
+
+Writing needs the processor and making it last waits for the disk, so these are two steps.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from .clearing import Cleared
 
@@ -18,32 +20,51 @@ _STEP = 8 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """A durable file that has no name among the released ones yet. ``size`` is in bytes."""
+    """A whole file that has no name among the released ones yet. ``size`` is in bytes, ``fd`` is still open."""
 
-    name: str
+    path: str
+    fd: int
     size: int
     sha256: str
 
+    @property
+    def name(self) -> str:
+        """Its passing name."""
+        return os.path.basename(self.path)  # noqa: PTH119 - for speed
 
-def stage(cleared: Cleared, folder: Path, name: str, *, mode: int, group: int | None, sync: bool = True) -> Staged:
-    """Write, digest and fsync in one pass. Raises OSError, and then leaves nothing.
+    def finish(self, *, sync: bool) -> None:
+        """Make it durable and close it. Raises OSError, and then leaves nothing.
 
-    Without ``sync`` the file is whole for every other process, but a power failure may still lose it.
-    """
-    fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        Without ``sync`` the file is whole for every other process, but a power failure may still lose it.
+        """
+        try:
+            if sync:
+                os.fsync(self.fd)
+        except BaseException:
+            self.remove()
+            raise
+        finally:
+            os.close(self.fd)
+
+    def remove(self) -> None:
+        """Take the file away again."""
+        os.unlink(self.path)  # noqa: PTH108 - for speed
+
+
+def stage(cleared: Cleared, folder: str, name: str, *, mode: int, group: int | None) -> Staged:
+    """Write and digest in one pass. Raises OSError, and then leaves nothing."""
+    path = f"{folder}/{name}"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         size, digest = _write(fd, [memoryview(part).cast("B") for part in cleared.parts])
         os.fchmod(fd, mode)
         if group is not None:
             os.fchown(fd, -1, group)
-        if sync:
-            os.fsync(fd)
     except BaseException:
-        (folder / name).unlink()
-        raise
-    finally:
         os.close(fd)
-    return Staged(name=name, size=size, sha256=digest)
+        os.unlink(path)  # noqa: PTH108 - for speed
+        raise
+    return Staged(path=path, fd=fd, size=size, sha256=digest)
 
 
 def _write(fd: int, parts: list[memoryview]) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""How the process and its workers talk: length-prefixed JSON over a socket pair, with a file descriptor alongside.
+"""How the process and its workers talk: length-prefixed JSON over a socket pair, with file descriptors alongside.
 
 It never leaves this host and is never logged; requests are identified, answers are not.
 """
@@ -9,18 +9,21 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Any
 
-#: Length of a message in bytes, and whether a descriptor comes with it.
-_HEAD = struct.Struct("!I?")
+#: Length of a message in bytes, and how many descriptors come with it.
+_HEAD = struct.Struct("!IB")
+#: So many at most (Linux lets 253 pass).
+DESCRIPTORS = 64
 _BLOCK = 65536
 
 
-def send(sock: socket.socket, message: dict[str, Any], fd: int | None = None) -> None:
-    """Send one message. Raises OSError when the other side is gone."""
+def send(sock: socket.socket, message: Any, fds: Sequence[int] = ()) -> None:
+    """Send one message, with at most ``DESCRIPTORS``. Raises OSError when the other side is gone."""
     body = json.dumps(message, separators=(",", ":")).encode()
-    whole = _HEAD.pack(len(body), fd is not None) + body
-    sent = 0 if fd is None else socket.send_fds(sock, [whole], [fd])
+    whole = _HEAD.pack(len(body), len(fds)) + body
+    sent = socket.send_fds(sock, [whole], fds) if fds else 0
     if sent < len(whole):
         sock.sendall(memoryview(whole)[sent:])
 
@@ -33,8 +36,8 @@ class Reader:
         self._data = bytearray()
         self._fds: list[int] = []
 
-    def receive(self) -> tuple[dict[str, Any], int | None] | None:
-        """One message and its descriptor, or None at the end. Raises OSError (also on a time-out)."""
+    def receive(self) -> tuple[Any, list[int]] | None:
+        """One message and its descriptors, or None at the end. Raises OSError (also on a time-out)."""
         try:
             while (found := self._next()) is None:
                 if not self._more():
@@ -45,23 +48,24 @@ class Reader:
             raise
         return found
 
-    def _next(self) -> tuple[dict[str, Any], int | None] | None:
+    def _next(self) -> tuple[Any, list[int]] | None:
         """The first message that is kept, if it is whole."""
         data = self._data
         if len(data) < _HEAD.size:
             return None
-        length, with_fd = _HEAD.unpack_from(data)
+        length, count = _HEAD.unpack_from(data)
         end = _HEAD.size + length
         if len(data) < end:
             return None
-        message: dict[str, Any] = json.loads(data[_HEAD.size : end])
+        message = json.loads(data[_HEAD.size : end])
         del data[:end]
-        # Descriptors come in the order of the messages that say they have one.
-        return message, self._fds.pop(0) if with_fd else None
+        # Descriptors come in the order of the messages that say they have some.
+        fds, self._fds = self._fds[:count], self._fds[count:]
+        return message, fds
 
     def _more(self) -> bool:
         """Read on; False at an end between two messages."""
-        data, fds, _, _ = socket.recv_fds(self._sock, _BLOCK, 1)
+        data, fds, _, _ = socket.recv_fds(self._sock, _BLOCK, DESCRIPTORS)
         self._fds += fds
         if not data and self._data:
             raise ConnectionResetError("the other side ended in the middle of a message")

@@ -24,8 +24,12 @@ from .model import Outcome
 #: Seconds of wall clock that one object may take, plus one for so many bytes.
 WALL = 120.0
 BYTES_PER_SECOND = 2 * 2**20
-#: Objects that a worker is handed before it has answered for the first: it need not wait for us in between.
-WINDOW = 8
+#: Objects that are sent and answered for together, as long as they are no larger than so many bytes: to wake up a
+#: process takes longer than to read what it was sent.
+TOGETHER = 8
+BYTES_TOGETHER = 8 * 2**20
+#: Such batches that a worker is handed before it has answered for the first: it need not wait for us in between.
+WINDOW = 2
 #: The answer for a file that somebody else changed meanwhile (``Received.unchanged``).
 CHANGED = "file-changed"
 
@@ -84,6 +88,10 @@ class Task:
             "series_description": self.received.series_description,
             "unchanged": self.received.unchanged,
         }
+
+
+#: Objects that a worker is asked for together.
+Batch = Sequence[Task]
 
 
 class WorkerDied(Exception):
@@ -155,7 +163,8 @@ class Worker(Protocol):
 class ProcessWorker:
     """A process of its own, started with our interpreter and nothing of ours in its ``__main__``.
 
-    It answers in the order of asking, and may be asked ``window`` times before it has answered.
+    It answers in the order of asking, once for all that it was asked together, and may be asked ``window`` times before
+    it has answered.
     """
 
     window = WINDOW
@@ -179,7 +188,7 @@ class ProcessWorker:
                 hint="the installation changed while it was running; start again",
             )
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> Any:
         answer = self._heard.receive()
         if answer is None:
             raise ConnectionResetError("the worker ended")
@@ -187,33 +196,37 @@ class ProcessWorker:
 
     def clear(self, task: Task) -> Answer:
         """Send one object, wait for what became of it."""
-        self.ask(task)
-        return self.answer([task])
+        self.ask([task])
+        (answer,) = self.answers([[task]])
+        if isinstance(answer, FerryError):
+            raise answer
+        return answer
 
-    def ask(self, task: Task) -> None:
-        """Send one object. Raises ``WorkerDied``."""
+    def ask(self, batch: Batch) -> None:
+        """Send objects. Raises ``WorkerDied``."""
         self._sock.settimeout(WALL)
         try:
-            wire.send(self._sock, task.message, task.received.arrival.fd)
+            wire.send(self._sock, [task.message for task in batch], [task.received.arrival.fd for task in batch])
         except OSError:
             self._died()
 
-    def answer(self, tasks: Sequence[Task]) -> Answer:
-        """Wait for what became of the first of ``tasks``, all of which it was asked for."""
+    def answers(self, batches: Sequence[Batch]) -> list[Answer | FerryError]:
+        """Wait for what became of the first of ``batches``, all of which it was asked for. Raises ``WorkerDied``."""
+        tasks = [task for batch in batches for task in batch]
+        # Its limits are for one object; those before it in line have their time too.
         size = sum(task.received.arrival.size for task in tasks)
         self._sock.settimeout(WALL + size / BYTES_PER_SECOND)
         try:
-            answer = self._read()
+            answers = self._read()
         except TimeoutError:
             self.close()
             raise WorkerDied("worker-limit") from None
         except (OSError, ValueError):
             self._died()
-        if answer.get("error") == "no-space":
-            raise StoreError("there is no space for the images", hint="free space, then run `pacsferry resume`")
-        if answer.get("error"):
-            raise StoreError(f"the images could not be written ({answer['error']})")
-        return Answer(**{**answer, "outcome": Outcome(answer["outcome"])})
+        found = [_answer(one) for one in answers]
+        if len(found) != len(batches[0]):
+            raise ValueError("not as many answers as questions")
+        return found
 
     def _died(self) -> NoReturn:
         self.close()
@@ -223,6 +236,15 @@ class ProcessWorker:
     def close(self) -> None:
         """End the process: it ends by itself when its socket closes, else it is made to."""
         self._waiting.close()
+
+
+def _answer(told: Mapping[str, Any]) -> Answer | FerryError:
+    """What a worker said of one object."""
+    if told.get("error") == "no-space":
+        return StoreError("there is no space for the images", hint="free space, then run `pacsferry resume`")
+    if told.get("error"):
+        return StoreError(f"the images could not be written ({told['error']})")
+    return Answer(**{**told, "outcome": Outcome(told["outcome"])})
 
 
 class WorkerPool:
@@ -280,41 +302,53 @@ class WorkerPool:
 
     def _flow(self, worker: ProcessWorker) -> tuple[Worker | None, bool]:
         """Keep a worker's hands full until nothing more comes (True), or until it has died (False)."""
-        flying: deque[Task] = deque()
+        flying: deque[Batch] = deque()
         more = True
         try:
             while more or flying:
                 more = more and self._fill(worker, flying)
                 if flying:
-                    _tell(flying[0], self._heard(worker, flying))
-                    flying.popleft()
+                    answers = self._heard(worker, flying)
+                    for task, answer in zip(flying.popleft(), answers, strict=True):
+                        _tell(task, answer)
         except WorkerDied as died:
-            return self._each(flying, died.code), not more
+            return self._each(deque(task for batch in flying for task in batch), died.code), not more
         return worker, True
 
-    def _fill(self, worker: ProcessWorker, flying: deque[Task]) -> bool:
+    def _fill(self, worker: ProcessWorker, flying: deque[Batch]) -> bool:
         """Ask until its window is full or nothing waits; False when nothing will come any more."""
-        while len(flying) < worker.window:
+        more = True
+        while more and len(flying) < worker.window:
+            batch, more = self._batch(wait=not flying)
+            if not batch:
+                break
+            flying.append(batch)
+            worker.ask(batch)
+        return more
+
+    def _batch(self, *, wait: bool) -> tuple[Batch, bool]:
+        """What waits and is sent together, and whether more can come; with ``wait`` there is something."""
+        batch: list[Task] = []
+        size = 0
+        while len(batch) < TOGETHER and size < BYTES_TOGETHER:
             try:
-                task = self._tasks.get(block=not flying)
+                task = self._tasks.get(block=wait and not batch)
             except queue.Empty:
-                return True
+                break
             if task is None:
-                return False
-            flying.append(task)
-            worker.ask(task)
-        return True
+                return batch, False
+            batch.append(task)
+            size += task.received.arrival.size
+        return batch, True
 
     @staticmethod
-    def _heard(worker: ProcessWorker, flying: Sequence[Task]) -> Answer | FerryError:
+    def _heard(worker: ProcessWorker, flying: Sequence[Batch]) -> Sequence[Answer | FerryError]:
         try:
-            return worker.answer(flying)
+            return worker.answers(flying)
         except WorkerDied:
             raise
-        except FerryError as err:
-            return err
         except Exception as err:
-            return FerryError(f"a worker's answer made no sense ({type(err).__name__})")
+            return [FerryError(f"a worker's answer made no sense ({type(err).__name__})")] * len(flying[0])
 
     def _each(self, flying: deque[Task], code: str) -> Worker | None:
         """Nobody knows which of several was to blame: tried alone, it dies again and is held."""

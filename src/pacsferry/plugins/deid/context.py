@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pacsferry.core import charsets as text
 from pacsferry.core.encoding import Dialect
 
-from .program import Program
+from .program import Program, Step
 from .scan import Element
 
 _CHARSET, _DESIGNATOR = 0x00080005, 0x00080102
@@ -14,7 +16,7 @@ _CHARSET, _DESIGNATOR = 0x00080005, 0x00080102
 class Context:
     """Where the walk is: encoding, depth, character set, elements and program of the present item."""
 
-    __slots__ = ("charset", "depth", "dialect", "dummies", "elements", "program")
+    __slots__ = ("charset", "depth", "dialect", "dummies", "elements", "program", "strangers")
 
     def __init__(
         self,
@@ -28,6 +30,8 @@ class Context:
     ) -> None:
         self.dialect, self.depth, self.charset, self.elements = dialect, depth, charset, elements
         self.program, self.dummies = program, dummies
+        #: Steps for elements of this level that no rule names, once somebody asked for them.
+        self.strangers: Mapping[int, Step] | None = None
 
     def inside(
         self, data: memoryview, dialect: Dialect, elements: list[Element], sequence: int, *, dummies: bool

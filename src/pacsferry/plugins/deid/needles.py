@@ -43,6 +43,11 @@ class Haul:
         for needle in (of_name if vr == "PN" else of_value)(keyword, value, charset):
             self.found[needle] = None
 
+    def update(self, other: Haul) -> None:
+        """All that another one has."""
+        self.found.update(other.found)
+        self.uids.update(other.uids)
+
     def all(self, kept: Collection[str] = ()) -> tuple[Needle, ...]:
         """Every needle once; UIDs are those that were replaced or went, but for those that a rule keeps elsewhere."""
         found = ((uid, keyword) for uid, keyword in self.uids.items() if len(uid) > 8 and "." in uid)

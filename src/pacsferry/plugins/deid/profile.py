@@ -20,6 +20,7 @@ from .describe import sentences, table
 from .echoes import echoes
 from .explain import Told, explained
 from .program import Op, Program, alike, element
+from .recall import Memory
 from .released import without
 from .rules import RuleSet, compile_rules
 from .settings import Ps315Settings
@@ -28,6 +29,8 @@ from .subject import Subject, read, whole_number
 from .writer import Writer
 
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
+#: What the shift of dates depends on: id and issuer of the patient, and the study where there is no id.
+_PATIENT = (0x00100020, 0x00100021, _STUDY)
 _RELEASED = {Op.TEXT, Op.CODE, Op.NUMBER}
 _UID = re.compile(r"[0-9.]{1,64}")
 T = TypeVar("T")
@@ -39,6 +42,7 @@ class Engine:
     def __init__(self, rules: RuleSet, programs: Chooser | None = None) -> None:
         self.rules = rules
         self._programs: Chooser = programs or Programs(rules)
+        self._memory = Memory()
         self._raw_uids = [
             rule.tag
             for rule in rules.rules
@@ -67,7 +71,7 @@ class Engine:
             raise HeldError(message, code="deidentifier-failed") from None
 
     def _apply(self, source: Source) -> tuple[Subject, Chosen, Draft]:
-        subject = read(source, self.rules.limits, private=self._programs.private)
+        subject = read(source, self.rules.limits, private=self._programs.private, memory=self._memory)
         if self.rules.shifts is not None and self.rules.shifts.mapped:
             self.shift(source, subject)  # all of a patient waits, not only what has a date
         chosen = self._programs.of(subject)
@@ -154,7 +158,9 @@ def _draft(
     writer.put_own(filemeta.beginning(subject.sop_class, instance, subject.out_syntax))
     charset = subject.charset if text.known(subject.raw(0x00080005)) else ("",)
     ours = [*_ours(rules, subject, chosen, source.pseudonym, study), *subject.tables()]
-    splice.run(subject.elements, subject.dialect, subject.charset, ours)
+    of = (source.keys, *(subject.raw(tag) for tag in _PATIENT))
+    layout = subject.layout if source.shifts is None else None  # a table of shifts may have changed since
+    splice.run(subject.elements, subject.dialect, subject.charset, ours, layout, of)
     parts, header = writer.parts()
     return Draft(
         parts=parts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+from collections.abc import Hashable
 from io import BytesIO
 from typing import Any
 
@@ -21,10 +22,9 @@ from pacsferry.core.encoding import Dialect, malformed
 from . import pixels
 from .context import Context
 from .program import PIXEL_TAGS, Op, Step, alike, padded
+from .recall import END, Layout, Ours
 from .scan import Element
 from .splice import Invalid, Splice, _put_ours
-
-_LAST: tuple[int, bytes] = (1 << 32, b"")
 
 
 class Walk(Splice):
@@ -33,16 +33,22 @@ class Walk(Splice):
     _sets: list[Dataset]
 
     def run(
-        self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
+        self,
+        elements: list[Element],
+        dialect: Dialect,
+        charset: tuple[str, ...],
+        ours: list[Ours],
+        layout: Layout | None = None,  # noqa: ARG002 - every object is read whole
+        source: Hashable = None,  # noqa: ARG002
     ) -> None:
         """Rewrite the top level. Raises ``Invalid`` as the other path does, ``HeldError`` where the readers differ."""
         here = Context(dialect, 0, charset, elements, self._top)
         self._sets = [_read(self._data, elements, dialect)]
-        self._level(elements, here, [*ours, _LAST])
+        self._level(elements, here, [*ours, END])
         if self._moved and not self._strict and self._told():
             raise Invalid(frozenset(self._moved))
 
-    def _level(self, elements: list[Element], here: Context, ours: list[tuple[int, bytes]]) -> None:
+    def _level(self, elements: list[Element], here: Context, ours: list[Ours]) -> None:
         strangers = self._strangers
         steps = strangers.steps(elements, here.dialect, here.depth, here.program) if strangers is not None else {}
         coming = iter(ours)
@@ -83,7 +89,7 @@ class Walk(Splice):
             elements = self._scanner.elements(start, end, within, here.depth + 1)
             item = self.writer.reserve(b"\xfe\xff\x00\xe0")
             self._sets.append(_read(self._data, elements, within))
-            self._level(elements, here.inside(self._data, within, elements, one[0], dummies=dummies), [_LAST])
+            self._level(elements, here.inside(self._data, within, elements, one[0], dummies=dummies), [END])
             self._sets.pop()
             self.writer.fill(item)
         self.writer.fill(sequence)

@@ -41,6 +41,10 @@ class Scanner:
         self._count = 0
         self._ends: dict[Dialect, dict[int, int]] = {}
 
+    def count(self, number: int) -> None:
+        """So many elements were found by somebody else."""
+        self._count += number
+
     def elements(self, pos: int, end: int, dialect: Dialect, depth: int) -> list[Element]:
         """The elements between two positions, in ascending order of their tags.
 

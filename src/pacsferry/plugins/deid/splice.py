@@ -6,7 +6,7 @@ It decodes no text but what has to be looked for, and never touches pixels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from pacsferry.core import charsets as text
 from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
@@ -19,6 +19,7 @@ from .moving import dated, too_old
 from .needles import Haul
 from .private import Strangers
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
+from .recall import END, Done, Layout, Ours, Stretch
 from .scan import Element, Scanner
 from .writer import Writer
 
@@ -87,6 +88,7 @@ class Splice:
         self._strict = strict
         self._shift, self._strangers = shift, strangers
         self._shift_days: int | None = None
+        self._echoes = echoes
         self._moved: set[bytes] = set(echoes.days)
         self._ids = echoes.ids
         self._tell = [form for day in sorted(days) for form in dates.written(day)]
@@ -111,10 +113,55 @@ class Splice:
         }
 
     def run(
-        self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[tuple[int, bytes]]
+        self,
+        elements: list[Element],
+        dialect: Dialect,
+        charset: tuple[str, ...],
+        ours: list[Ours],
+        layout: Layout | None = None,
+        source: Hashable = None,
     ) -> None:
-        """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
-        self._level(elements, Context(dialect, 0, charset, elements, self._top), [*ours, (1 << 32, b"")])
+        """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``.
+
+        With a ``layout`` that covers the first elements, what came of them in an earlier object of the same ``source``
+        (whatever decides and stands outside of the object) is recalled.
+        """
+        here = Context(dialect, 0, charset, elements, self._top)
+        if layout is None or self._strict or (self._strangers is not None and not layout.private_settled):
+            self._level(elements, here, [*ours, END])
+            self._check()
+            return
+        what = (charset, self._pseudonym, self._echoes, tuple(ours), source)
+        stretches = layout.recalled(self._top, what)
+        known = stretches if stretches is not None else tuple(layout.divided(elements, ours, self._top))
+        for one in known:
+            if one.done is None:
+                self._level(one.elements, here, [*one.ours, END])
+            else:
+                self._recall(one.done if stretches is not None else self._done(one, one.done, here))
+        written = sum(len(one.ours) for one in known)
+        self._level(elements[sum(len(one.elements) for one in known) :], here, [*ours[written:], END])
+        self._check()
+        if stretches is None:
+            layout.note(self._top, what, known)
+
+    def _done(self, stretch: Stretch, done: Done, here: Context) -> Done:
+        """Rewrite what objects of a layout have in common, to recall it."""
+        outside = self.writer, self.haul, self.references, self._moved
+        self.writer, self.haul, self.references, self._moved = done.writer, done.haul, done.references, done.days
+        self._level(stretch.elements, here, [*stretch.ours, END])
+        self.writer, self.haul, self.references, self._moved = outside
+        done.writer.chunks = [b"".join(done.writer.chunks)]  # nothing of this object's memory is held on to
+        return done
+
+    def _recall(self, done: Done) -> None:
+        self.writer.put_all(done.writer)
+        self.haul.update(done.haul)
+        self.references.update(done.references)
+        self._moved |= done.days
+
+    def _check(self) -> None:
+        """Whether numbers and codes that were passed on are what they should be, and no day stands where it did."""
         numbers, codes = b"\\".join(self._numbers), b"\\".join(self._codes)
         if not _NUMBERS.fullmatch(numbers) or not _CODES.fullmatch(codes) or self._is_id(numbers + b"\\" + codes):
             raise Invalid(frozenset(self._moved))
@@ -150,7 +197,9 @@ class Splice:
                 if strangers is None:
                     continue
                 if steps is None:
-                    steps = strangers.steps(elements, here.dialect, here.depth, program)
+                    steps = here.strangers
+                if steps is None:
+                    steps = here.strangers = strangers.steps(here.elements, here.dialect, here.depth, program)
                 if (step := steps.get(tag)) is None:
                     continue
             op = step[0]
@@ -410,7 +459,7 @@ class Splice:
             elements = self._scanner.elements(start, end, within, here.depth + 1)
             dummies = here.dummies or step.op == Op.DUMMIES
             inside = here.inside(self._data, within, elements, one[0], dummies=dummies)
-            self._level(elements, inside, [(1 << 32, b"")])
+            self._level(elements, inside, [END])
             writer.fill(item)
         writer.fill(sequence)
 

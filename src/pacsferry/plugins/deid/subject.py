@@ -25,6 +25,7 @@ from pacsferry.core.model import Seen, Source
 from . import encapsulated, frames, pixels, reference
 from .method import CODE_SEQUENCE, METHOD
 from .program import PIXEL_TAGS, Step, element
+from .recall import Layout, Memory
 from .rules import Limits
 from .scan import Element, Scanner
 from .writer import Writer
@@ -52,6 +53,8 @@ class Subject:
     dialect: Dialect
     transfer_syntax: str
     sop_class: str
+    #: What is known of the first elements from objects before.
+    layout: Layout | None = None
 
     def raw(self, tag: int) -> bytes:
         """The encoded value of an element of the top level, empty where it is not there."""
@@ -231,8 +234,8 @@ class Subject:
             writer.put_bulk(padding)
 
 
-def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
-    """Find the top level of an object, with its private elements where asked.
+def read(source: Source, limits: Limits, *, private: bool = False, memory: Memory | None = None) -> Subject:
+    """Find the top level of an object, with its private elements where asked; ``memory`` has the last objects.
 
     Raises ``HeldError`` for what is no sound object of a patient.
     """
@@ -245,7 +248,7 @@ def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
         budget = min(limits.inflate_ratio * len(body), limits.inflate_bytes)
         body = memoryview(inflate(body, budget, whole=True))
     scanner = Scanner(body, limits, private=private)
-    elements = scanner.elements(0, len(body), dialect, 0)
+    layout, elements = _top(scanner, dialect, limits, memory)
     by_tag = {element[0]: element for element in elements}
     subject = Subject(
         scanner=scanner,
@@ -254,6 +257,7 @@ def read(source: Source, limits: Limits, *, private: bool = False) -> Subject:
         dialect=dialect,
         transfer_syntax=wrapped.transfer_syntax,
         sop_class=_class_of(by_tag, scanner, wrapped.sop_class),
+        layout=layout,
     )
     _check(subject)
     return subject
@@ -266,6 +270,24 @@ def whole_number(value: str) -> int:
     except (ValueError, OverflowError):
         return 0
     return number if 0 <= number < 1 << 31 else 0
+
+
+def _top(
+    scanner: Scanner, dialect: Dialect, limits: Limits, memory: Memory | None
+) -> tuple[Layout | None, list[Element]]:
+    """The elements of the top level; the first of them need not be looked for where their layout is known."""
+    size = len(scanner.data)
+    layout = memory.find(scanner.data, dialect) if memory is not None else None
+    if layout is not None:
+        scanner.count(len(layout.every))
+        rest = scanner.elements(layout.size, size, dialect, 0)
+        if not rest or rest[0][0] > layout.last:
+            return layout, [*layout.elements, *rest]
+    elements = scanner.elements(0, size, dialect, 0)
+    if memory is not None:
+        every = Scanner(scanner.data, limits, private=True)
+        memory.learn(scanner.data, dialect, elements, lambda: every.elements(0, size, dialect, 0))
+    return None, elements
 
 
 def _without(elements: list[Element], tags: frozenset[int]) -> list[Element]:

@@ -51,6 +51,14 @@ class Writer:
         if value:
             self.spans.append((self.size - len(value), self.size))
 
+    def put_all(self, other: Writer) -> None:
+        """All header bytes of another one that has no bulk, with their spans."""
+        base = self.size
+        self.spans += [(start + base, end + base) for start, end in other.spans]
+        self.own += [(start + base, end + base) for start, end in other.own]
+        self.chunks += other.chunks
+        self.size += other.size
+
     def put_bulk(self, data: Buffer) -> None:
         """Bytes that are passed on as they came."""
         self.bulk.append((len(self.chunks), data))
