@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
@@ -13,12 +12,14 @@ from pacsferry.core.model import Draft, Facts, Source
 from pacsferry.core.shifts import days_of
 
 from . import filemeta, method, reference
+from .checks import UID
 from .choose import Chooser, Chosen, Programs
 from .conformance import statement
 from .dates import Shifts
 from .describe import sentences, table
 from .echoes import echoes
 from .explain import Told, explained
+from .familiar import Familiar
 from .program import Op, Program, alike, element
 from .recall import Memory
 from .released import without
@@ -32,7 +33,6 @@ _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 #: What the shift of dates depends on: id and issuer of the patient, and the study where there is no id.
 _PATIENT = (0x00100020, 0x00100021, _STUDY)
 _RELEASED = {Op.TEXT, Op.CODE, Op.NUMBER}
-_UID = re.compile(r"[0-9.]{1,64}")
 T = TypeVar("T")
 
 
@@ -158,9 +158,9 @@ def _draft(
     writer.put_own(filemeta.beginning(subject.sop_class, instance, subject.out_syntax))
     charset = subject.charset if text.known(subject.raw(0x00080005)) else ("",)
     ours = [*_ours(rules, subject, chosen, source.pseudonym, study), *subject.tables()]
-    of = (source.keys, *(subject.raw(tag) for tag in _PATIENT))
-    layout = subject.layout if source.shifts is None else None  # a table of shifts may have changed since
-    splice.run(subject.elements, subject.dialect, subject.charset, ours, layout, of)
+    if isinstance(splice, Familiar) and source.shifts is None:  # a table of shifts may have changed since
+        splice.know(subject.layout, (source.keys, *(subject.raw(tag) for tag in _PATIENT)))
+    splice.run(subject.elements, subject.dialect, subject.charset, ours)
     parts, header = writer.parts()
     return Draft(
         parts=parts,
@@ -191,7 +191,7 @@ def _draft(
 def _path(subject: Subject) -> type[Splice]:
     """Which way an object takes: settled by its kind before it is touched; both ways give the same bytes."""
     if subject.sop_class not in reference.understood():
-        return Splice
+        return Familiar
     # Only these objects are worth the time that it takes to load pydicom.
     from .pydicom_path import Walk
 
@@ -204,7 +204,7 @@ _HIERARCHY = {_INSTANCE: "SOPInstanceUID", _STUDY: "StudyInstanceUID", _SERIES: 
 def _uid(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
     """A UID of the hierarchy as it goes out: a new one, or the same where UIDs are retained."""
     original, step = subject.uid(tag), top[tag]
-    if step is not None and step.op is Op.STRUCTURAL and _UID.fullmatch(original):
+    if step is not None and step.op is Op.STRUCTURAL and UID.fullmatch(original):
         return original
     return splice.uid(original, _HIERARCHY[tag])
 
@@ -220,7 +220,9 @@ def _released(subject: Subject, splice: Splice, top: Program, tag: int) -> str:
         return (splice.moved(step.vr.decode(), subject.raw(tag).strip(b" \0"), step) or b"").decode("ascii")
     if step.op not in _RELEASED or not alike(subject.by_tag[tag][1], step.vr):
         return ""
-    return subject.text(tag) if splice.passes(step.op, subject.raw(tag)) else ""
+    raw, checks = subject.raw(tag), splice.checks
+    passes = {Op.CODE: checks.code, Op.NUMBER: checks.plain}.get(step.op, checks.silent)
+    return subject.text(tag) if passes(raw) else ""
 
 
 def _ours(rules: RuleSet, subject: Subject, chosen: Chosen, pseudonym: str, study: str) -> list[tuple[int, bytes]]:

@@ -57,6 +57,11 @@ class Step(NamedTuple):
     spare: bytes = b""
     moves: bool = False
 
+    @property
+    def tag(self) -> int:
+        """The tag of the element that is written."""
+        return int.from_bytes(self.head[:2], "little") << 16 | int.from_bytes(self.head[2:4], "little")
+
 
 UNITS = {
     **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),

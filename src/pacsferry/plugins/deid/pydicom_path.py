@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Hashable
 from io import BytesIO
 from typing import Any
 
@@ -22,9 +21,9 @@ from pacsferry.core.encoding import Dialect, malformed
 from . import pixels
 from .context import Context
 from .program import PIXEL_TAGS, Op, Step, alike, padded
-from .recall import END, Layout, Ours
+from .recall import END, Ours
 from .scan import Element
-from .splice import Invalid, Splice, _put_ours
+from .splice import Invalid, Splice
 
 
 class Walk(Splice):
@@ -32,15 +31,7 @@ class Walk(Splice):
 
     _sets: list[Dataset]
 
-    def run(
-        self,
-        elements: list[Element],
-        dialect: Dialect,
-        charset: tuple[str, ...],
-        ours: list[Ours],
-        layout: Layout | None = None,  # noqa: ARG002 - every object is read whole
-        source: Hashable = None,  # noqa: ARG002
-    ) -> None:
+    def run(self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[Ours]) -> None:
         """Rewrite the top level. Raises ``Invalid`` as the other path does, ``HeldError`` where the readers differ."""
         here = Context(dialect, 0, charset, elements, self._top)
         self._sets = [_read(self._data, elements, dialect)]
@@ -55,13 +46,13 @@ class Walk(Splice):
         next_tag, whole = next(coming)
         for one in elements:
             while one[0] > next_tag:
-                _put_ours(self.writer, whole)
+                self.writer.put_own(whole, head=8)
                 next_tag, whole = next(coming)
             step = here.program[one[0]] or steps.get(one[0])
             if step is not None and step.op is not Op.DROP:
                 self._ops[step.op](one, step, here)
         while whole:
-            _put_ours(self.writer, whole)
+            self.writer.put_own(whole, head=8)
             next_tag, whole = next(coming)
 
     def _value(self, one: Element, step: Step, here: Context) -> bytes | None:

@@ -30,12 +30,16 @@ END: Ours = (1 << 32, b"")
 
 @dataclass(slots=True, kw_only=True)
 class Done:
-    """What came of a stretch of elements: header bytes with spans counted from the first, and what was noted."""
+    """What came of a stretch of elements: header bytes with spans counted from the first, and what was noted.
+
+    ``count`` is how many elements had to be looked at below the top level.
+    """
 
     writer: Writer = field(default_factory=Writer)
     haul: Haul = field(default_factory=Haul)
     references: dict[str, None] = field(default_factory=dict)
     days: set[bytes] = field(default_factory=set)
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

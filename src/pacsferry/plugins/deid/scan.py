@@ -38,12 +38,15 @@ class Scanner:
         self.data = data
         self._mask = 0 if private else 0x10000
         self._limits = limits
-        self._count = 0
+        #: Elements that were met, those of sequences too.
+        self.counted = 0
         self._ends: dict[Dialect, dict[int, int]] = {}
 
     def count(self, number: int) -> None:
-        """So many elements were found by somebody else."""
-        self._count += number
+        """So many elements are there. Raises ``HeldError`` beyond the limit."""
+        self.counted += number
+        if self.counted > self._limits.elements:
+            too_complex("the number of elements")
 
     def elements(self, pos: int, end: int, dialect: Dialect, depth: int) -> list[Element]:
         """The elements between two positions, in ascending order of their tags.
@@ -83,9 +86,7 @@ class Scanner:
                 found.append((tag, vr, pos, value, stop, undefined))
             pos = stop
         # What holds them counts as one: an empty item is work too.
-        self._count += len(found) + private + 1
-        if self._count > self._limits.elements:
-            too_complex("the number of elements")
+        self.count(len(found) + private + 1)
         return found if ordered else _in_order(found)
 
     def _padding(self, pos: int, end: int, depth: int) -> None:

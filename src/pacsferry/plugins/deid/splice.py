@@ -5,34 +5,24 @@ It decodes no text but what has to be looked for, and never touches pixels.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 
 from pacsferry.core import charsets as text
 from pacsferry.core.encoding import EXPLICIT, LONG_VRS, Dialect
 from pacsferry.core.model import Keys
 
 from . import dates, pixels, reference
+from .checks import UID, UIDS, Checks
 from .context import Context
 from .echoes import Echoes
 from .moving import dated, too_old
 from .needles import Haul
 from .private import Strangers
 from .program import DUMMIES, LAST_COPY, Op, Program, Step, alike, element, padded
-from .recall import END, Done, Layout, Ours, Stretch
+from .recall import END, Ours
 from .scan import Element, Scanner
 from .writer import Writer
 
-_NUMBERS = re.compile(rb"[0-9+\-.eE \\\0]*")
-_ODD_NUMBERS = re.compile(
-    rb"[ \\]*(?:[+-]?(?:nan|inf|infinity|1\.#(?:inf|ind|qnan|snan)[0-9]*)[ \\\0]*)+", re.IGNORECASE
-)
-# Letters of either case, as many writers have them, but of no more than 16 characters (PS3.5 6.2).
-_CODE_VALUE = rb"[A-Za-z0-9 _./+\-()#:*%&,<>'\"\[\]]{0,16}"
-_CODES = re.compile(_CODE_VALUE + rb"[ \0]*(?:\\" + _CODE_VALUE + rb"[ \0]*)*")
-_ONE_CODE = re.compile(_CODE_VALUE)
-_UIDS = re.compile(rb"[0-9.\\\0 ]*")
-_UID = re.compile(r"[0-9.]{1,64}")
 _STRUCTURAL = "1.2.840.10008."
 #: What names the instances that an object refers to.
 _REFERENCE = "ReferencedSOPInstanceUID"
@@ -90,8 +80,8 @@ class Splice:
         self._shift_days: int | None = None
         self._echoes = echoes
         self._moved: set[bytes] = set(echoes.days)
-        self._ids = echoes.ids
-        self._tell = [form for day in sorted(days) for form in dates.written(day)]
+        #: What values are held against.
+        self.checks = Checks(echoes.ids, days)
         self._numbers: list[memoryview] = []
         self._codes: list[memoryview] = []
         self._ops: Mapping[Op, Callable[..., None]] = {
@@ -112,58 +102,15 @@ class Splice:
             Op.AGE: self._age,
         }
 
-    def run(
-        self,
-        elements: list[Element],
-        dialect: Dialect,
-        charset: tuple[str, ...],
-        ours: list[Ours],
-        layout: Layout | None = None,
-        source: Hashable = None,
-    ) -> None:
-        """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``.
-
-        With a ``layout`` that covers the first elements, what came of them in an earlier object of the same ``source``
-        (whatever decides and stands outside of the object) is recalled.
-        """
-        here = Context(dialect, 0, charset, elements, self._top)
-        if layout is None or self._strict or (self._strangers is not None and not layout.private_settled):
-            self._level(elements, here, [*ours, END])
-            self._check()
-            return
-        what = (charset, self._pseudonym, self._echoes, tuple(ours), source)
-        stretches = layout.recalled(self._top, what)
-        known = stretches if stretches is not None else tuple(layout.divided(elements, ours, self._top))
-        for one in known:
-            if one.done is None:
-                self._level(one.elements, here, [*one.ours, END])
-            else:
-                self._recall(one.done if stretches is not None else self._done(one, one.done, here))
-        written = sum(len(one.ours) for one in known)
-        self._level(elements[sum(len(one.elements) for one in known) :], here, [*ours[written:], END])
+    def run(self, elements: list[Element], dialect: Dialect, charset: tuple[str, ...], ours: list[Ours]) -> None:
+        """Rewrite the top level; ``ours`` are the elements that we write, in order. Raises ``Invalid``."""
+        self._level(elements, Context(dialect, 0, charset, elements, self._top), [*ours, END])
         self._check()
-        if stretches is None:
-            layout.note(self._top, what, known)
-
-    def _done(self, stretch: Stretch, done: Done, here: Context) -> Done:
-        """Rewrite what objects of a layout have in common, to recall it."""
-        outside = self.writer, self.haul, self.references, self._moved
-        self.writer, self.haul, self.references, self._moved = done.writer, done.haul, done.references, done.days
-        self._level(stretch.elements, here, [*stretch.ours, END])
-        self.writer, self.haul, self.references, self._moved = outside
-        done.writer.chunks = [b"".join(done.writer.chunks)]  # nothing of this object's memory is held on to
-        return done
-
-    def _recall(self, done: Done) -> None:
-        self.writer.put_all(done.writer)
-        self.haul.update(done.haul)
-        self.references.update(done.references)
-        self._moved |= done.days
 
     def _check(self) -> None:
         """Whether numbers and codes that were passed on are what they should be, and no day stands where it did."""
         numbers, codes = b"\\".join(self._numbers), b"\\".join(self._codes)
-        if not _NUMBERS.fullmatch(numbers) or not _CODES.fullmatch(codes) or self._is_id(numbers + b"\\" + codes):
+        if not self.checks.all_fit(numbers, codes):
             raise Invalid(frozenset(self._moved))
         if self._moved and not self._strict and self._told():
             raise Invalid(frozenset(self._moved))
@@ -190,7 +137,7 @@ class Splice:
                     writer.put(data[run_start:run_end])
                     run_end = -1
                 while tag > next_tag:
-                    _put_ours(writer, next_bytes)
+                    writer.put_own(next_bytes, head=8)
                     next_tag, next_bytes = next(coming)
             step = program[tag]
             if step is None:
@@ -222,7 +169,7 @@ class Splice:
         if run_end >= 0:
             writer.put(data[run_start:run_end])
         while next_bytes:
-            _put_ours(writer, next_bytes)
+            writer.put_own(next_bytes, head=8)
             next_tag, next_bytes = next(coming)
 
     def _canonical(self, op: Op, step: Step, value: int, end: int) -> bool:  # noqa: PLR0911 - the sooner the cheaper
@@ -230,7 +177,7 @@ class Splice:
         size = end - value
         if op is _BYTES:
             return size <= BULK and size <= step.most and not size % step.unit and not size & 1
-        if size & 1 or self._tell or (size > 0xFFFE and step.vr not in LONG_VRS):
+        if size & 1 or self.checks.tell or (size > 0xFFFE and step.vr not in LONG_VRS):
             return False
         if size:
             last = self._data[end - 1]
@@ -245,7 +192,7 @@ class Splice:
                 return False
             self._codes.append(self._data[value:end])
         elif op == Op.STRUCTURAL:
-            return _UIDS.fullmatch(self._data, value, end) is not None
+            return UIDS.fullmatch(self._data, value, end) is not None
         return True
 
     # What follows makes one element anew.
@@ -293,26 +240,12 @@ class Splice:
             return
         raw = self._value(one, step, here)
         if raw is not None:
-            self.writer.put_text(step.head, padded(b"" if self._tells(raw) else raw, step.vr))
-
-    def _tells(self, raw: bytes) -> bool:
-        """Whether a value names a day that was moved, or that went."""
-        return any(form in raw for form in self._tell)
-
-    def _is_id(self, raw: bytes) -> bool:
-        """Whether numbers or codes have the patient's id, or another number of the patient, among them."""
-        return self._ids is not None and self._ids.search(raw) is not None
-
-    def passes(self, op: Op, raw: bytes) -> bool:
-        """Whether text, a code or a number of the top level is what goes out."""
-        shape = {Op.CODE: _CODES, Op.NUMBER: _NUMBERS}.get(op)
-        good = shape is None or (shape.fullmatch(raw) is not None and not self._is_id(raw))
-        return good and not self._tells(raw)
+            self.writer.put_text(step.head, padded(b"" if self.checks.tells(raw) else raw, step.vr))
 
     def _dummy(self, step: Step) -> None:
         value = padded(DUMMIES[step.vr.decode()], step.vr)
         head = len(step.head) + (4 if len(step.head) == 8 else 2)
-        self.writer.put_own(element(_tag(step), step.vr, value), head=head)
+        self.writer.put_own(element(step.tag, step.vr, value), head=head)
 
     def _coded(self, one: Element, step: Step, here: Context) -> None:
         """Words that somebody published stay, of a code or as a term; others become a dummy, so as to be there."""
@@ -332,27 +265,19 @@ class Splice:
         raw = self._value(one, step, here)
         if raw is None or (one[0] == _CHARSET and not text.known(raw)):
             return
-        if not _CODES.fullmatch(raw) or self._tells(raw) or self._is_id(raw):
-            values = [value if self._good_code(value) else b"" for value in raw.split(b"\\")]
-            raw = b"\\".join(values) if any(values) else b""
-        self.writer.put_value(step.head, padded(raw, step.vr))
-
-    def _good_code(self, value: bytes) -> bool:
-        return bool(_ONE_CODE.fullmatch(value.strip(b" \0"))) and not self._tells(value) and not self._is_id(value)
+        self.writer.put_value(step.head, padded(self.checks.codes(raw), step.vr))
 
     def _number(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
-        good = _NUMBERS.fullmatch(raw) or _ODD_NUMBERS.fullmatch(raw)
-        told = self._tells(raw) or self._is_id(raw)
-        self.writer.put_value(step.head, padded(raw, step.vr) if good and not told else b"")
+        self.writer.put_value(step.head, padded(raw, step.vr) if self.checks.number(raw) else b"")
 
     def _structural(self, one: Element, step: Step, here: Context) -> None:
         raw = self._value(one, step, here)
         if raw is None:
             return
-        if _UIDS.fullmatch(raw) and not self._tells(raw):
+        if self.checks.structural(raw):
             self.writer.put_value(step.head, padded(raw, step.vr))
         else:
             self._replaced(raw, step)
@@ -407,7 +332,7 @@ class Splice:
         original = original.strip(" \0")
         if not original:
             return ""
-        sound = _UID.fullmatch(original) and not self._tells(original.encode("latin-1"))
+        sound = UID.fullmatch(original) and not self.checks.tells(original.encode("latin-1"))
         if original.startswith(_STRUCTURAL) and not sound:
             original = "not a UID: " + original
         new = self._keys.uid(original)
@@ -421,7 +346,7 @@ class Splice:
 
     def _name(self, one: Element, step: Step, here: Context) -> None:
         self._look(one, step, here)
-        self.writer.put_own(element(_tag(step), step.vr, self._pseudonym), head=8)
+        self.writer.put_own(element(step.tag, step.vr, self._pseudonym), head=8)
 
     def _look(self, one: Element, step: Step, here: Context) -> None:
         """Take the needles of what is not kept."""
@@ -470,12 +395,3 @@ class Splice:
 def _identifies(step: Step) -> bool:
     """Whether what stands in an element must not be found elsewhere; not what rules keep, such as an institution."""
     return step.op in _GOING if step.vr == b"UI" else step.op > LAST_COPY
-
-
-def _tag(step: Step) -> int:
-    return int.from_bytes(step.head[:2], "little") << 16 | int.from_bytes(step.head[2:4], "little")
-
-
-def _put_ours(writer: Writer, whole: bytes) -> None:
-    """An element that we write: nothing in its value was copied."""
-    writer.put_own(whole, head=8)

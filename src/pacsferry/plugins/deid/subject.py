@@ -279,10 +279,11 @@ def _top(
     size = len(scanner.data)
     layout = memory.find(scanner.data, dialect) if memory is not None else None
     if layout is not None:
-        scanner.count(len(layout.every))
         rest = scanner.elements(layout.size, size, dialect, 0)
         if not rest or rest[0][0] > layout.last:
+            scanner.count(len(layout.every))
             return layout, [*layout.elements, *rest]
+        scanner.counted = 0
     elements = scanner.elements(0, size, dialect, 0)
     if memory is not None:
         every = Scanner(scanner.data, limits, private=True)
