@@ -78,6 +78,15 @@ def test_comments_and_application_segments_of_a_jpeg_go(how, planted):
     assert (decoded(out) == decoded(frame)).all()
 
 
+@pytest.mark.parametrize("marker", [0xC0, 0xC4, 0xDA, 0xDB, 0xDD])
+def test_nothing_hides_behind_tables_and_headers_that_a_decoder_needs(marker):
+    frame = picture(restart_marker_blocks=1)
+    at = frame.index(bytes((0xFF, marker)))
+    end = at + 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    planted = frame[:at] + segment(marker, frame[at + 4 : end] + b"\xff" + SECRET) + frame[end:]
+    assert strip(planted) == frame
+
+
 @pytest.mark.parametrize("how", [{}, {"progressive": True}])
 def test_a_comment_between_scans_and_before_the_end_goes(how):
     frame = picture(**how)

@@ -19,6 +19,7 @@ START = b"\xff\xd8"
 _EOI, _SOS, _SOF_LS, _COM = 0xD9, 0xDA, 0xF7, 0xFE
 #: Frame, table and restart segments (ISO/IEC 10918-1 table B.1), and SOF55 and LSE of JPEG-LS.
 _NEEDED = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xE0), _SOF_LS, 0xF8} - {0xC8})
+_FRAMES = frozenset({*range(0xC0, 0xD0), _SOF_LS} - {0xC4, 0xC8, 0xCC})
 _APPLICATION = frozenset(range(0xE0, 0xF0))
 #: Where entropy-coded data ends: a marker is what bit stuffing cannot make (10918-1 F.1.2.3, 14495-1 9.1).
 _MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
@@ -41,12 +42,11 @@ def stripped(data: memoryview) -> list[Buffer] | None:
         end = pos + int.from_bytes(data[pos : pos + 2], "big")
         if end < pos + 2 or end > len(data) or not _is_segment(marker):
             malformed("a compressed frame that is damaged")
-        if marker not in _NEEDED:
-            left = _left_of(marker, data[pos + 2 : end])
-            if left is None:
-                kept.replace(start, end)
-            elif left != data[pos + 2 : end]:
-                kept.replace(start, end, bytes((0xFF, marker)) + (len(left) + 2).to_bytes(2, "big") + left)
+        left = _used(marker, data[pos + 2 : end]) if marker in _NEEDED else _left_of(marker, data[pos + 2 : end])
+        if left is None:
+            kept.replace(start, end)
+        elif left != data[pos + 2 : end]:
+            kept.replace(start, end, bytes((0xFF, marker)) + (len(left) + 2).to_bytes(2, "big") + left)
         ls = ls or marker == _SOF_LS
         pos = _after_scan(data, end, ls=ls) if marker == _SOS else end
 
@@ -60,6 +60,54 @@ def _after_scan(data: memoryview, pos: int, *, ls: bool) -> int:
     if found is None:
         malformed("a compressed frame without an end")
     return found.start()
+
+
+def _used(marker: int, content: memoryview) -> memoryview:
+    """What a decoder reads of a segment that it needs: nothing behind its last table or component."""
+    size = _SIZES.get(marker)
+    if size is None or not content:
+        return content
+    used = size(content)
+    if not 0 < used <= len(content):
+        malformed("a compressed frame that is damaged")
+    return content[:used]
+
+
+def _components(content: memoryview, at: int, before: int, each: int) -> int:
+    """The size of a header that says at one offset how many components it has."""
+    return before + each * content[at] if len(content) > at else 0
+
+
+def _huffman(content: memoryview) -> int:
+    """The size of whole Huffman tables (10918-1 B.2.4.2): a class, sixteen counts, and as many values."""
+    pos = 0
+    while pos + 17 <= len(content):
+        end = pos + 17 + sum(content[pos + 1 : pos + 17])
+        if end > len(content):
+            break
+        pos = end
+    return pos
+
+
+def _quantization(content: memoryview) -> int:
+    """The size of whole quantization tables (10918-1 B.2.4.1), of 8 or 16 bits a value."""
+    pos = 0
+    while pos < len(content) and content[pos] & 0xEC == 0:
+        end = pos + (129 if content[pos] >> 4 else 65)
+        if end > len(content):
+            break
+        pos = end
+    return pos
+
+
+#: Marker to the size that its segment has to have. A restart interval has two bytes, in JPEG-LS up to four.
+_SIZES: Mapping[int, Callable[[memoryview], int]] = {
+    **{marker: lambda content: _components(content, 5, 6, 3) for marker in _FRAMES},
+    0xC4: _huffman,
+    _SOS: lambda content: _components(content, 0, 4, 2),
+    0xDB: _quantization,
+    0xDD: lambda content: len(content) if 2 <= len(content) <= 4 else 2,
+}
 
 
 def _left_of(marker: int, content: memoryview) -> bytes | memoryview | None:
