@@ -17,6 +17,7 @@ from pacsferry.core.folder_keep import HELD, InPlace, Journal
 from pacsferry.core.folder_rehearsal import Rehearsal, Watch
 from pacsferry.core.folder_scan import Contents, File, scan
 from pacsferry.core.folder_source import AT_ONCE, FolderSurvey, FolderTransport
+from pacsferry.core.means import Means
 from pacsferry.core.model import Level, Query, Row, Status
 from pacsferry.core.pacing import NoPace
 from pacsferry.core.progress import Progress, Told
@@ -24,7 +25,6 @@ from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.status import row as row_of
-from pacsferry.core.study import Means
 from pacsferry.core.workers import Waitings, WorkerPool, worker_count
 
 from .folder_files import FileList, counts, rows_of, warnings

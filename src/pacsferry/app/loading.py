@@ -15,13 +15,13 @@ from pacsferry.core.arrivals import ArrivalStore
 from pacsferry.core.errors import ConfigError, FerryError, HeldError, StoreError
 from pacsferry.core.flow import Ladder, Limits, Naming, Outcome, Run
 from pacsferry.core.ledger_model import Owner
+from pacsferry.core.means import Means
 from pacsferry.core.model import Row, Status
 from pacsferry.core.progress import Told, silent
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.status import verification
-from pacsferry.core.study import Means
 from pacsferry.core.survey import Surveyor
 from pacsferry.core.verify import sweep_staging
 from pacsferry.core.workers import ProcessWorker, Setup, Waitings, Worker, WorkerPool, worker_count

@@ -22,13 +22,14 @@ from .errors import (
 )
 from .hostlocks import HostLeases
 from .ledger_model import Lease, LeaseLost
+from .means import Means, Result, Rung
 from .model import Row, Status, Subject
 from .pacing import asking, together
 from .ports import PseudonymSource, Transport
 from .progress import Progress
 from .query import Asked
 from .rows import of_request, of_result
-from .study import LEASE, Means, Result, Rung, StudyRun
+from .study import LEASE, StudyRun
 from .survey import Found
 
 #: Seconds between two looks whether another process has let go of a study.

@@ -21,10 +21,10 @@ from .folder_rehearsal import Rehearsal
 from .folder_scan import Contents, File, opened
 from .ledger import Ledger
 from .ledger_model import InstanceState, Owner
+from .means import Result
 from .model import Keys
 from .places import plain
 from .publish import make_folders, sync_folder
-from .study import Result
 
 #: Below the project's private folder.
 HELD, JOURNALS = "held-originals", "publishing"

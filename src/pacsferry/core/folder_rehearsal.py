@@ -14,8 +14,8 @@ from .errors import FerryError
 from .folder_scan import Contents, File
 from .folder_source import received_of
 from .ledger import Ledger
+from .means import Result
 from .model import Keys, Outcome, StoredInstance
-from .study import Result
 from .workers import Answer, Task, WorkerPool
 
 #: Files that are open at once.

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .ledger_model import StudyState
+from .means import Result
 from .model import Row, Status
 from .query import Asked
 from .reasons import reason
-from .study import Result
 
 
 def retryable(reasons: Mapping[str, int]) -> bool:

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import PurePosixPath
 
 from . import verdict
-from .arrivals import ArrivalStore
 from .clearing import Patient
 from .distress import NOTHING
 from .errors import BusyError, FerryError, InterruptedRun, StoreError, TransferError
 from .guarded import failed
 from .intake import Received, StudySink
-from .ladder import Climb, Fall, Unfit, remedy, short
+from .ladder import Climb, Fall, remedy, short
 from .leasing import renewed
-from .ledger import Ledger
 from .ledger_model import InstanceOutcome, InstanceState, Lease, StudyFacts, StudyState
-from .model import Keys, Level, Outcome, Status, Tally, Wanted
-from .pacing import OnceMore, Pacing, asking, ended_by_hours, fetch
+from .means import Means, Result, Rung
+from .model import Level, Outcome, Status, Tally, Wanted
+from .pacing import OnceMore, asking, ended_by_hours, fetch
 from .places import within
 from .plan import Order, lacking, offline, requests
-from .ports import Transport
-from .progress import Progress, Told
-from .publish import Publisher, Work, prune_folders
-from .query import Asked
+from .progress import Progress
+from .publish import Work, prune_folders
 from .reasons import PUT_RIGHT_THERE
 from .survey import Found
-from .workers import CHANGED, Answer, Task, WorkerPool
+from .workers import CHANGED, Answer, Task
 
 #: Seconds; a lease is renewed with every batch and every third of this.
 LEASE = 120.0
@@ -41,65 +35,6 @@ LEASE = 120.0
 ROUNDS = 100
 #: So many requests in a row that bring nothing end a round: what is wrong is not about one series.
 VAIN = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """A transport, the name the profile chose it by, and how to hold what it needs of this host."""
-
-    name: str
-    transport: Transport
-    hold: Callable[[], None]
-
-
-class Surveying(Protocol):
-    """Says what there is: ``survey.Surveyor`` asks an archive."""
-
-    def studies(self, asked: Asked) -> list[Found]: ...
-    def order(self, found: Found, *, case_id: str) -> Order: ...
-    def grown(self, found: Found, order: Order) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What every study of a run shares. ``how`` is a digest of all that decides whether something is held.
-
-    ``concluded`` gets each study's result while the study is still leased (of an objection nothing is leased);
-    ``unfit`` are the rungs that need not be asked again.
-    """
-
-    run: str
-    ledger: Ledger
-    keys: Keys
-    surveyor: Surveying
-    rungs: tuple[Rung, ...]
-    budget: Pacing
-    arrivals: ArrivalStore
-    pool: WorkerPool
-    publisher: Publisher
-    images: Path
-    told: Told
-    stop: threading.Event
-    wait: bool = True
-    how: str = ""
-    concluded: Callable[[Result], Result] = lambda result: result
-    unfit: Unfit = field(default_factory=Unfit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How one study ended. ``state`` is the ledger's, after the verdict; ``error`` is a sentence without values."""
-
-    found: Found
-    status: Status
-    case_id: str
-    state: StudyState | None = None
-    received: int = 0
-    transports: tuple[str, ...] = ()
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    error: str | None = None
-    exit_code: int = 0
-    duration_s: float = 0.0
 
 
 class StudyRun:
