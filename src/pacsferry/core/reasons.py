@@ -117,7 +117,7 @@ REASONS: dict[str, Reason] = {
     ),
     "tls": Reason(
         means="no TLS connection to the archive could be agreed on",
-        advice="check archive.dimse.tls, and the certificates of both sides",
+        advice="check archive.dimse.tls, or archive.dicomweb (url, ca, auth), and the certificates of both sides",
     ),
     "user-identity": Reason(
         means="the archive did not accept our user identity, or did not say that it did",

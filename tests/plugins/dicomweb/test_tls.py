@@ -14,6 +14,7 @@ import pytest
 from pacsferry.core.errors import TransferError
 from pacsferry.core.model import Wanted
 from support.scripted_http import HANG, RELATED, answer, related, study
+from support.scripted_scp import raw_peer
 
 OBJECTS = [b"DICM" * 100_000, b"DICM"]
 
@@ -42,7 +43,7 @@ def test_a_stranger_is_not_trusted(serve, wado, basket, certificate):
     server = serve(lambda _: [study(OBJECTS)], tls=certificate[1])
     with pytest.raises(TransferError) as caught:
         wado(server.url).fetch(Wanted(study="1.2"), basket)
-    assert (caught.value.code, caught.value.retryable) == ("unreachable", False)
+    assert (caught.value.code, caught.value.retryable) == ("tls", False)
     assert server.requests == []
 
 
@@ -113,6 +114,17 @@ def test_a_server_that_never_shakes_hands_is_left_within_the_limit(wado, basket)
     assert code == "unreachable"
     assert "no secure connection within archive.timeouts.connect" in text
     assert time.monotonic() - begun < 3
+
+
+def test_a_server_that_speaks_no_tls_is_named_as_such(wado, basket):
+    def refuse(client):
+        client.recv(65536)
+        client.sendall(answer(400))
+
+    with raw_peer(refuse) as port:
+        code, text = why(wado, f"https://127.0.0.1:{port}/x", basket)
+    assert code == "tls"
+    assert "it does not speak TLS" in text
 
 
 def test_connections_are_kept_alive_by_the_system(serve, wado, basket):

@@ -104,7 +104,7 @@ def test_a_client_certificate_needs_https(ask, certificates):
 def test_the_archives_certificate_is_always_checked(serve, ask, certificates):
     server = serve(one_study, tls=certificates.server())
     err = refused(ask, server.url, {})
-    assert (err.code, err.retryable) == ("unreachable", False)
+    assert (err.code, err.retryable) == ("tls", False)
     assert "authority" in str(err)
     assert "archive.dicomweb.ca" in err.hint
     assert server.requests == []

@@ -28,7 +28,29 @@ _CERTIFICATE: Mapping[int, tuple[str, str]] = {
     64: _OTHER_NAME,
 }
 #: Alerts with which a server says that it wants a client certificate, or another one (RFC 8446 6.2).
-_WANTS_CERTIFICATE = ("certificate_required", "bad_certificate", "certificate_unknown", "unknown_ca", "access_denied")
+_WANTS_CERTIFICATE = (
+    "certificate_required",
+    "bad_certificate",
+    "certificate_expired",
+    "certificate_revoked",
+    "certificate_unknown",
+    "unsupported_certificate",
+    "unknown_ca",
+    "access_denied",
+    "decrypt_error",
+)
+#: OpenSSL's other reasons: what it means, and what to do.
+_NO_TLS = "it does not speak TLS", "give the archive's port for https, or write http://"
+_OLD = "it speaks no TLS version that is safe", "the archive must offer TLS 1.2 or newer"
+_AGREED: Mapping[str, tuple[str, str]] = {
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "HTTP_REQUEST": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "UNSUPPORTED_PROTOCOL": _OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD,
+}
+_UNLIKE = "there is no common way to encrypt", "it may want a client certificate (archive.dicomweb.auth)"
 
 
 def broken(err: BaseException, key: str) -> TransferError:
@@ -36,7 +58,7 @@ def broken(err: BaseException, key: str) -> TransferError:
     if isinstance(inner := _tls_error(err), ssl.SSLCertVerificationError):
         why, hint = _CERTIFICATE.get(inner.verify_code, ("it cannot be verified", "ask the archive's administrator"))
         text = f"the archive's certificate is not accepted: {why} ({key})"
-        return TransferError(text, code="unreachable", retryable=False, hint=hint)
+        return TransferError(text, code="tls", retryable=False, hint=hint)
     if inner is not None and _alert(inner) in _WANTS_CERTIFICATE:
         return TransferError(
             f"the archive does not accept our certificate, or wants one ({key})",
@@ -51,6 +73,11 @@ def broken(err: BaseException, key: str) -> TransferError:
             "the archive broke the secure connection off, as one does that wants a client certificate and got none it "
             "likes (archive.dicomweb.auth)",
             code="aborted",
+        )
+    if inner is not None:
+        why, hint = _AGREED.get(inner.reason or "", _UNLIKE)
+        return TransferError(
+            f"no secure connection to the archive: {why} ({key})", code="tls", retryable=False, hint=hint
         )
     return next(made for kinds, made in _kinds(key) if isinstance(_innermost(err), kinds))
 
@@ -83,7 +110,7 @@ def _kinds(key: str) -> Iterator[tuple[tuple[type[BaseException], ...], Transfer
     yield cut, TransferError("the archive's answer ended in the middle", code="truncated")
     yield (
         (urllib3.exceptions.SSLError, requests.exceptions.SSLError, ssl.SSLError),
-        TransferError(f"no secure connection to the archive ({key})", code="unreachable", retryable=False),
+        TransferError(f"no secure connection to the archive ({key})", code="tls", retryable=False),
     )
     yield (
         (requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError),
