@@ -11,6 +11,7 @@ import trustme
 
 from pacsferry.app.doctor.reach import Address, reach, speaks_tls
 from pacsferry.core.ports import Standing
+from support.listeners import black_hole
 
 CA, STRANGER = trustme.CA(), trustme.CA()
 PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
@@ -99,16 +100,8 @@ def test_a_closed_port_a_full_queue_and_an_unknown_name_are_told_apart():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         assert "refused" in reached(closed.getsockname()[1]).text
-    with socket.socket() as black:
-        black.bind(("127.0.0.1", 0))
-        black.listen(0)
-        crowd = [socket.socket() for _ in range(3)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(black.getsockname())
-        told = reached(black.getsockname()[1], seconds=0.5)
-        for one in crowd:
-            one.close()
+    with black_hole() as (_, port):
+        told = reached(port, seconds=0.5)
     assert "does not answer within 0.5 s" in told.text
     assert "firewall" in told.advice
     assert "cannot be resolved" in reached(104, host="no-such-host.invalid").text

@@ -11,7 +11,6 @@ import pytest
 from pacsferry.core.budget import Budget, Pace
 from pacsferry.core.errors import BusyError, InterruptedRun
 from pacsferry.core.hostlocks import HostLeases
-from pacsferry.core.hoststate import HostState
 from pacsferry.core.terms import Terms
 from support.ledgers import python, said
 
@@ -19,18 +18,6 @@ from support.ledgers import python, said
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "state" / "archives"
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands until it is moved."""
-
-    class Clock:
-        now = 1_000_000.0
-
-    one = Clock()
-    monkeypatch.setattr(HostState, "clock", staticmethod(lambda: one.now))
-    return one
 
 
 def pace(folder, size=3, wait=10.0):

@@ -32,15 +32,9 @@ class Stop:
         return self.set_
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    class Clock:
-        now = 1000.0
-
-    one = Clock()
-    monkeypatch.setattr(HostState, "clock", staticmethod(lambda: one.now))
+@pytest.fixture(autouse=True)
+def _no_chance(monkeypatch):
     monkeypatch.setattr(module.random, "uniform", lambda _low, high: high)
-    return one
 
 
 def breaker(path, clock, *, first=1.0, patience=600.0, noted=lambda *_: None):

@@ -13,6 +13,7 @@ import pytest
 from pacsferry.core.hoststate import HostState
 from pacsferry.core.rate import Rate
 from support.ledgers import python, said
+from support.processes import stopped, until
 
 SPEND = """
     import sys, threading, time
@@ -30,16 +31,6 @@ SPEND = """
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "state" / "archives" / "a.json"
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    class Clock:
-        now = 1000.0
-
-    one = Clock()
-    monkeypatch.setattr(HostState, "clock", staticmethod(lambda: one.now))
-    return one
 
 
 def rate(path, per_minute=60_000_000, stop=None):
@@ -104,9 +95,10 @@ def test_two_processes_share_evenly(path, tmp_path):
 
 def test_a_process_that_is_killed_or_stopped_takes_nothing_with_it(path, tmp_path):
     other = python(SPEND, path, "60", folder=tmp_path)
-    while not path.exists():
-        time.sleep(0.02)
-    os.kill(other.pid, signal.SIGSTOP)
+    until(path.exists)
+    with HostState(path).changing():  # it is stopped between two payments, and not within one
+        os.kill(other.pid, signal.SIGSTOP)
+        until(lambda: stopped(other.pid))
     one, began = rate(path), time.monotonic()
     one.spend(500_000)
     assert time.monotonic() - began < 3

@@ -1,4 +1,4 @@
-"""A log server for tests: over UDP, TCP, TLS or a local socket; keeps what comes, as it came."""
+"""A log server for tests (UDP, TCP, TLS or a local socket), which keeps what comes; and one that answers nobody."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -111,3 +112,17 @@ class Listener:
     def documents(self, count: int) -> list[dict[str, object]]:
         """The JSON inside the first ``count`` messages."""
         return [json.loads(one.split(b" ", 7)[7]) for one in self.messages(count)]
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[tuple[str, int]]:
+    """The address of a listener that accepts nobody and whose queue is full: as behind a firewall that drops packets."""
+    with contextlib.ExitStack() as stack:
+        hole = stack.enter_context(socket.socket())
+        hole.bind((LOOPBACK, 0))
+        hole.listen(0)
+        for _ in range(3):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(hole.getsockname())
+        yield hole.getsockname()

@@ -39,11 +39,20 @@ def command_line(pid: int) -> bytes:
 
 
 def alive(pid: int) -> bool:
+    return _state(pid) not in {"", "Z"}
+
+
+def stopped(pid: int) -> bool:
+    """Whether SIGSTOP has arrived."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    """The letter that proc(5) has for it; "" for none."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state != "Z"
+        return ""
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:

@@ -14,6 +14,7 @@ from pacsferry.plugins.dimse.settings import MoveSettings
 from pacsferry.testing.contracts.kit import free_port
 from pacsferry.testing.samples import ct_study
 from pacsferry.testing.simulator import Simulator
+from support.listeners import black_hole
 
 OBJECTS = ct_study(slices=2, rows=16, columns=16)
 SAMPLES = (
@@ -87,18 +88,9 @@ def test_a_closed_port_is_refused_at_once():
 
 
 def test_a_firewall_that_drops_packets_takes_its_time():
-    """A listener that accepts nobody, and whose queue is full: no answer comes, as from behind a firewall."""
-    with socket.socket() as black, Simulator(OBJECTS) as sim:
-        black.bind(("127.0.0.1", 0))
-        black.listen(0)
-        crowd = [socket.socket() for _ in range(3)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(black.getsockname())
-        sim.register("PACSFERRY", *black.getsockname())
+    with black_hole() as address, Simulator(OBJECTS) as sim:
+        sim.register("PACSFERRY", *address)
         (told,) = probed(sim, port=11556, stall=3.0).values()
-        for one in crowd:
-            one.close()
     assert told.probe == "dimse.move.reach"
     assert "firewall that drops packets" in told.text
     assert "open TCP port 11556" in told.advice
@@ -172,11 +164,15 @@ def test_a_receiver_that_only_this_machine_can_reach_is_told_to_a_remote_archive
     assert list(_local(Archive(dimse=Dimse(host="127.0.0.1", port=104, ae_title="X", receiver=own)))) == []
 
 
-def test_without_samples_nothing_is_asked():
-    with Simulator(OBJECTS) as sim:
+@pytest.mark.parametrize(
+    ("faults", "status", "serves"),
+    [((), Standing.UNKNOWN, None), (("no-service:service=c-move",), Standing.FAILED, False)],
+)
+def test_without_samples_it_is_only_asked_whether_there_is_c_move(faults, status, serves):
+    with Simulator(OBJECTS, faults=faults) as sim:
         (told,) = registered(sim, samples=()).values()
-        assert sim.log.of("associate", "c-move") == []
-    assert told.status is Standing.UNKNOWN
+        assert (len(sim.log.of("associate")), sim.log.of("c-move")) == (1, [])
+    assert (told.status, told.serves) == (status, serves)
 
 
 @pytest.mark.parametrize("fault", ["truncated-object", "duplicate"])

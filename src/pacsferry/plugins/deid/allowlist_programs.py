@@ -10,9 +10,8 @@ from dataclasses import replace
 
 from pacsferry.core.errors import HeldError
 
-from . import reference
 from .allowlist_rules import NEEDED, PALETTE, Allowed, opened
-from .choose import MOST, Chosen, Path, active, private_by_path
+from .choose import Chosen, Made, Path, active, private_by_path
 from .policy_rules import Override
 from .private import StrangerRules, Strangers
 from .program import PIXEL_TAGS, Program
@@ -24,7 +23,7 @@ _PHOTOMETRIC = 0x00280004
 
 
 class ListPrograms:
-    """The programs of one list, made when they are first needed."""
+    """The programs of one list."""
 
     def __init__(self, allowed: Allowed) -> None:
         self._allowed, self._overrides = allowed, allowed.top.overrides
@@ -32,7 +31,7 @@ class ListPrograms:
         self._elsewhere = {rule.tag: rule for rule in allowed.elsewhere}
         self._paths = {path: {rule.tag: rule for rule in rules} for path, rules in allowed.paths}
         self._strangers = StrangerRules(allowed.top)
-        self._made: dict[tuple[str, bool, tuple[int, ...]], Chosen] = {}
+        self._made = Made(self._make)
 
     @property
     def private(self) -> bool:
@@ -43,13 +42,7 @@ class ListPrograms:
         """The program for an object. Raises ``HeldError`` for one that the list would empty."""
         own = active(self._overrides, subject)
         _not_a_shell(subject, self._allowed.named | {tag for at in own for tag in opened(self._overrides[at])})
-        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed, own)
-        found = self._made.get(key)
-        if found is None:
-            if len(self._made) >= MOST:
-                self._made.clear()
-            found = self._made[key] = self._make(*key)
-        return found
+        return self._made.of(subject, own)
 
     def strangers(self, subject: Subject, chosen: Chosen) -> Strangers | None:
         """What judges private elements; what an object says of its own is not believed, as the list is the rule."""

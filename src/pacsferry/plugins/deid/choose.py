@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -47,12 +47,30 @@ class Chooser(Protocol):
         """What judges elements that no rule names in one object, None where all of them go."""
 
 
+class Made:
+    """Programs by class, sign of the pixels and conditions that hold; ``make`` makes each when it is first needed."""
+
+    def __init__(self, make: Callable[[str, bool, tuple[int, ...]], Chosen]) -> None:
+        self._make = make
+        self._made: dict[tuple[str, bool, tuple[int, ...]], Chosen] = {}
+
+    def of(self, subject: Subject, own: tuple[int, ...]) -> Chosen:
+        """The program for an object for which these conditions hold; classes that no table knows share one."""
+        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed, own)
+        found = self._made.get(key)
+        if found is None:
+            if len(self._made) >= MOST:
+                self._made.clear()
+            found = self._made[key] = self._make(*key)
+        return found
+
+
 class Programs:
-    """The programs of one rule set, made when they are first needed."""
+    """The programs of one rule set."""
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules, self._index = rules, index(rules)
-        self._made: dict[tuple[str, bool, tuple[int, ...]], Chosen] = {}
+        self._made = Made(self._make)
         self._strangers = StrangerRules(rules)
 
     @property
@@ -62,14 +80,7 @@ class Programs:
 
     def of(self, subject: Subject) -> Chosen:
         """The program for an object."""
-        own = active(self._rules.overrides, subject)
-        key = (subject.sop_class if subject.sop_class in reference.types() else "", subject.signed, own)
-        found = self._made.get(key)
-        if found is None:
-            if len(self._made) >= MOST:
-                self._made.clear()
-            found = self._made[key] = self._make(*key)
-        return found
+        return self._made.of(subject, active(self._rules.overrides, subject))
 
     def strangers(self, subject: Subject, chosen: Chosen) -> Strangers | None:
         """What judges elements that no rule names in one object, None where all of them go."""
