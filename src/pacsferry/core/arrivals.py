@@ -14,7 +14,8 @@ from .model import Buffer, Head
 #: Objects up to this size stay in memory, as long as all of them together stay below ``MEMORY_ALL``.
 MEMORY_EACH = 8 * 2**20
 MEMORY_ALL = 128 * 2**20
-#: Files of others that are open at once; a process may usually have 1024.
+#: Files of others that are open at once; a process may usually have 1024. Once there are so many, no more are taken
+#: until half of them are done: to wake somebody up for each would take longer than to open it.
 OPEN_FILES = 128
 #: Objects that are under way at once: each is an open file and a page at least, however small it is.
 OBJECTS = 256
@@ -69,6 +70,7 @@ class ArrivalStore:
         self._flying = 0
         self._objects = 0
         self._adopted = 0
+        self._crowded = False
         self._memory = 0
         self._closed = False
         self._spare: list[tuple[int, int]] = []
@@ -89,10 +91,11 @@ class ArrivalStore:
     def adopt(self, head: Head, fd: int, size: int) -> Arrival:
         """Take an open file as it is, without a copy; its descriptor is ours from now on."""
         with self._changed:
-            self._changed.wait_for(lambda: self._room() and (self._adopted < OPEN_FILES or self._closed))
+            self._changed.wait_for(lambda: self._closed or (self._room() and not self._crowded))
             self._flying += size
             self._objects += 1
             self._adopted += 1
+            self._crowded = self._adopted >= OPEN_FILES or not self._room()
         return Arrival(head=head, fd=fd, size=size, in_memory=False, store=self, adopted=True)
 
     def _room(self) -> bool:
@@ -171,7 +174,9 @@ class ArrivalStore:
             self._objects -= 1
             self._adopted -= int(arrival.adopted)
             self._memory -= arrival.size if arrival.in_memory else 0
-            self._changed.notify_all()
+            self._crowded = self._crowded and (self._adopted > OPEN_FILES // 2 or 2 * self._flying > self._limit)
+            if not self._crowded:
+                self._changed.notify_all()
 
     def _fits(self, arrival: Arrival) -> bool:
         kept = sum(size for _, size in self._spare)

@@ -19,6 +19,7 @@ class ProjectKeys:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._uid = lru_cache(maxsize=65536)(self._new_uid)
+        self._subject = lru_cache(maxsize=4096)(self._new_subject)
 
     def _mac(self, label: str, *parts: str) -> bytes:
         body = b"".join(
@@ -41,7 +42,9 @@ class ProjectKeys:
     def subject(self, patient_id: str, issuer: str, study_uid: str) -> str:
         """A token of the patient: of the trimmed id and issuer, or of the study where the id is empty."""
         patient_id, issuer, study_uid = (text.strip(" \0") for text in (patient_id, issuer, study_uid))
-        parts = ("patient", patient_id, issuer) if patient_id else ("study", study_uid)
+        return self._subject("patient", patient_id, issuer) if patient_id else self._subject("study", study_uid)
+
+    def _new_subject(self, *parts: str) -> str:
         return self._mac("subject", *parts).hex()[:32]
 
     def draw(self, purpose: str, *parts: str) -> int:
