@@ -83,6 +83,23 @@ def test_each_kind_of_fate():
     assert found[0x00280030][0] == found[0x7FE00010][0] == "kept"
 
 
+def test_why_private_elements_stay_or_go_is_told():
+    keep = {"element": '"ACME"(0021,xx01)', "action": "keep"}
+    shut = {"element": '"SIEMENS MR HEADER"(0019,xx0D)', "action": "remove"}
+    options = ["retain-safe-private", "retain-longitudinal-modified-dates"]
+    made = Ps315(Ps315Settings.model_validate({"options": options, "rule": [keep, shut]}))
+    siemens = [E(0x00190010, "LO", "SIEMENS MR HEADER"), E(0x0019100C, "IS", "8"), E(0x0019100D, "CS", "NONE")]
+    acme = [E(0x00210010, "LO", "ACME"), E(0x00211001, "DA", "20200102"), E(0x00211002, "LO", "x")]
+    found = {
+        tag: (one.happens, one.because) for tag, one in by_tag(told_of(file(image(*siemens, *acme)), made)).items()
+    }
+    assert found[0x00190010] == found[0x00210010] == ("kept", "names the creator of private elements that stay")
+    assert found[0x0019100C] == ("kept", "PS3.15 E.3.10-1: safe private")
+    assert found[0x0019100D] == ("removed", f"rule {shut['element']} of the profile")
+    assert found[0x00211001] == ("shifted", f"rule {keep['element']} of the profile")
+    assert found[0x00211002] == ("removed", "private, and not on a list of what is safe")
+
+
 def test_options_are_named():
     data = file(image(E(0x00101030, "DS", "61"), E(0x00101010, "AS", "095Y")))
     found = by_tag(told_of(data, RESEARCH))

@@ -9,6 +9,7 @@ from pacsferry.core.encoding import EXPLICIT, IMPLICIT, UNDEFINED, Dialect, head
 from pacsferry.core.model import Draft
 
 from . import reference
+from .private import Strangers
 from .program import PIXEL_TAGS, Op, Program
 from .rules import Limits, Rule
 from .scan import Element, Scanner
@@ -46,12 +47,17 @@ _PASSING = frozenset({Op.BYTES, Op.TEXT, Op.CODE, Op.NUMBER, Op.STRUCTURAL, Op.C
 _NO_ITEMS = frozenset({b"OB", b"OW", b"OD", b"OF", b"OL", b"OV"})
 
 
-def explained(subject: Subject, draft: Draft, program: Program, limits: Limits) -> tuple[Told, ...]:
-    """Every element of the top level, and of items below; ``draft`` is what was made of ``subject``."""
+def explained(
+    subject: Subject, draft: Draft, program: Program, limits: Limits, strangers: Strangers | None
+) -> tuple[Told, ...]:
+    """Every element of the top level, and of items below; ``draft`` is what was made of ``subject``.
+
+    ``strangers`` says why private elements stay, None where all of them go.
+    """
     before = _Side(subject.scanner.data, subject.dialect, limits)
     start, written = _data_set(draft)
     after = _Side(written, EXPLICIT, limits)
-    pair = _Pair(before, after)
+    pair = _Pair(before, after, strangers)
     return tuple(pair.level(before.top(0), after.top(start), program))
 
 
@@ -94,8 +100,8 @@ class _Side:
 class _Pair:
     """What came beside what goes out."""
 
-    def __init__(self, before: _Side, after: _Side) -> None:
-        self._before, self._after = before, after
+    def __init__(self, before: _Side, after: _Side, strangers: Strangers | None) -> None:
+        self._before, self._after, self._strangers = before, after, strangers
 
     def level(
         self,
@@ -109,11 +115,43 @@ class _Pair:
         """Elements that came, with their fate, and those that we add; ``dummies`` in a sequence of dummies."""
         out = {one[0]: one for one in goes}
         own = {one[0]: one for one in came}
+        strange = self._strange(came, goes, program)
         for tag in sorted(out.keys() | own.keys()):
             if tag not in own:
                 yield _told(tag, out[tag], "written", _because(program.rule(tag), tag))
+            elif tag in strange:
+                yield self._stranger(own[tag], out.get(tag), program, dialect or self._before.dialect, *strange[tag])
             else:
                 yield self._one(own[tag], out.get(tag), program, dialect or self._before.dialect, dummies=dummies)
+
+    def _strange(self, came: list[Element], goes: list[Element], program: Program) -> dict[int, tuple[str, str]]:
+        """Action and reason for private elements of which something is known, and for creators that stay."""
+        private = [one for one in came if one[0] & 0x10000]
+        if self._strangers is None or not private:
+            return {}
+        creators = self._strangers.creators(private)
+        stay = {one[0] for one in goes}
+        found = {tag: ("K", _CREATOR) for tag in creators if tag in stay}
+        for one in private:
+            creator = creators.get(one[0] & 0xFFFF0000 | (one[0] >> 8 & 0xFF))
+            if creator and one[0] & 0xFFFF > 0xFF:
+                action, because = self._strangers.why(one, creator, program.path)
+                if because and (action != "K" or one[0] in stay):
+                    found[one[0]] = (action, because)
+        return found
+
+    def _stranger(
+        self, came: Element, goes: Element | None, program: Program, dialect: Dialect, action: str, because: str
+    ) -> Told:
+        if goes is None:
+            return _told(came[0], came, "removed", because)
+        if goes[1] == b"SQ" and came[1] not in _NO_ITEMS:
+            return self._sequence(came, goes, program, dialect, because, dummies=False)
+        before, after = self._value(self._before, came), self._value(self._after, goes)
+        if before and not after:
+            return _told(came[0], goes, "emptied", because)
+        same = before == after or (dialect.order == ">" and goes[1] not in _TEXTUAL)
+        return _told(came[0], goes, "kept" if same else _CHANGES.get(action, "made right"), because)
 
     def _one(self, came: Element, goes: Element | None, program: Program, dialect: Dialect, *, dummies: bool) -> Told:
         tag = came[0]
@@ -153,6 +191,7 @@ class _Pair:
 
 #: Why a value does not pass although its element is kept.
 _ODD = "; the value is not what its element may hold"
+_CREATOR = "names the creator of private elements that stay"
 _LOCAL = "; of this scheme nobody knows that it is published"
 _NO_TERM = "; the value is none of them"
 _DUMMIES = "in a sequence whose words are replaced by dummies"

@@ -5,7 +5,7 @@ A creator counts only where it is exactly one of the rules': the text of a creat
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Literal
 
 from pacsferry.core.encoding import SHORT_VRS, Dialect
@@ -58,6 +58,13 @@ class StrangerRules:
             return vr, self.by_vr(vr), 0
         return vr, self.by_vr(vr) if self._wish.get("private") == "keep" else "", 0
 
+    def source(self, key: Key, declared: Mapping[Key, bool]) -> str:
+        """Why a private element stays that no rule of the profile names."""
+        if key in self._listed:
+            return self._listed[key].source
+        said = key in declared or (key[0], key[1], -1) in declared
+        return "the object calls it safe in (0008,0300)" if said else "the profile keeps private elements"
+
     def by_vr(self, vr: str) -> str:
         """The action for an element of which only the VR is known."""
         return by_vr(0, vr, self._kinds)[0]
@@ -96,7 +103,7 @@ class Strangers:
 
     def _blocks(self, private: list[Element], dialect: Dialect, depth: int, program: Program) -> dict[int, Step]:
         """A step for each private element that stays; images of a series have the same, so these are remembered."""
-        creators = self._creators(private)
+        creators = self.creators(private)
         key: Hashable = None
         if not self._declared:
             key = (tuple([(one[0], one[1], one[5]) for one in private]), tuple(creators.values()))
@@ -117,7 +124,7 @@ class Strangers:
             program.levels[key] = found
         return found
 
-    def _creators(self, private: list[Element]) -> dict[int, str]:
+    def creators(self, private: Iterable[Element]) -> dict[int, str]:
         """Group and block to creator, of this very level (PS3.5 7.8.1)."""
         data = self._scanner.data
         return {
@@ -126,10 +133,27 @@ class Strangers:
             if 0x10 <= tag & 0xFFFF <= 0xFF and vr in {b"LO", b"UN", b""} and not undefined
         }
 
+    def why(self, one: Element, creator: str, path: tuple[int, ...]) -> tuple[str, str]:
+        """Action and reason for a private element of a creator at a path; "" and "" where nothing names it."""
+        key = (creator, one[0] >> 16, one[0] & 0xFF)
+        own = self._rule_of(key, path)
+        vr, action, _ = self._rules.rule(key, _vr_of(one), self._declared)
+        if own is not None:
+            return own.letter if own.action != "keep" else action or self._rules.kept(
+                vr
+            ), f"rule {own.text} of the profile"
+        if vr == "SQ":
+            return "K", "holds a private element that stays"
+        return action, self._rules.source(key, self._declared) if action else ""
+
+    def _rule_of(self, key: Key, path: tuple[int, ...]) -> Override | None:
+        """The profile's own rule for a private element; one with a path stands over one without."""
+        return self._own.get(path, {}).get(key) or self._own.get((), {}).get(key)
+
     def _private(self, one: Element, creator: str, dialect: Dialect, depth: int, program: Program) -> Step | None:
         tag, vr = one[0], _vr_of(one)
         key = (creator, tag >> 16, tag & 0xFF)
-        own = self._own.get(program.path, {}).get(key) or self._own.get((), {}).get(key)
+        own = self._rule_of(key, program.path)
         vr, action, most = self._rules.rule(key, vr, self._declared)
         if own is not None:
             action = own.letter if own.action != "keep" else action or self._rules.kept(vr)

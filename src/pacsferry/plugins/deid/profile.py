@@ -57,7 +57,11 @@ class Engine:
         """The same, and what happens to each element. Raises ``HeldError`` and nothing else."""
         limits = self.rules.limits
         return self._sure(
-            source, lambda subject, chosen, draft: (draft, explained(subject, draft, chosen.program, limits))
+            source,
+            lambda subject, chosen, draft: (
+                draft,
+                explained(subject, draft, chosen.program, limits, self._programs.strangers(subject, chosen)),
+            ),
         )
 
     def _sure(self, source: Source, use: Callable[[Subject, Chosen, Draft], T]) -> T:
