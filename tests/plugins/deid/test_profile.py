@@ -16,8 +16,9 @@ from pacsferry.core import registry
 from pacsferry.core.pseudonyms import ProjectKeys
 from pacsferry.plugins.deid import reference
 from pacsferry.plugins.deid.options import CODES, LATER
+from pacsferry.plugins.deid.policy import policy
 from pacsferry.plugins.deid.profile import Ps315
-from pacsferry.plugins.deid.rules import compile_basic
+from pacsferry.plugins.deid.rules import compile_rules
 from pacsferry.plugins.deid.settings import OPTIONS, Ps315Settings
 from pacsferry.testing.corpus import image
 from pacsferry.testing.encode import E, file
@@ -96,16 +97,16 @@ def test_reviewed_tables_agree_with_the_dictionary():
 
 
 def test_the_rules_are_one_picklable_value_with_a_digest():
-    rules = compile_basic()
+    rules = compile_rules(policy())
     assert pickle.loads(pickle.dumps(rules)) == rules
-    assert rules.digest == compile_basic().digest == Ps315(Ps315Settings()).digest
+    assert rules.digest == compile_rules(policy()).digest == Ps315(Ps315Settings()).digest
     assert len(rules.digest) == 64
 
 
 def test_another_rule_gives_another_digest(monkeypatch):
-    before = compile_basic().digest
+    before = compile_rules(policy()).digest
     monkeypatch.setattr(reference, "technical", dict)
-    assert compile_basic().digest != before
+    assert compile_rules(policy()).digest != before
 
 
 def test_the_same_secret_gives_the_same_bytes_and_another_gives_others():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from . import options as o
 from . import reference
 from .dates import STAND_INS, YEARS, Shifts
-from .policy import Policy, policy
+from .policy import Policy
 from .policy_rules import Override
 
 #: Grows with every change of the engine that changes what is written.
@@ -165,11 +165,6 @@ def type_of(tag: int, sop_class: str) -> str | None:
     """The attribute's type in the class's IOD, for attributes with a compound action."""
     attributes = reference.types().get(sop_class)
     return None if attributes is None else attributes.get(tag, "3")
-
-
-def compile_basic() -> RuleSet:
-    """The Basic profile."""
-    return compile_rules(policy())
 
 
 def compile_rules(wanted: Policy) -> RuleSet:
