@@ -169,6 +169,17 @@ def test_a_failure_after_answers_is_an_error_and_no_early_end(
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
 
 
+def test_a_match_without_a_study_uid_is_an_error_and_an_empty_answer_is_none(opened: Any) -> None:
+    nameless, empty = row(AccessionNumber="ACC1"), row(AccessionNumber="")
+    with (
+        scp([(evt.EVT_C_FIND, answering(nameless))]) as port,
+        pytest.raises(TransferError, match="no StudyInstanceUID"),
+    ):
+        ask(opened(port), AccessionNumber="ACC1")
+    with scp([(evt.EVT_C_FIND, answering(empty))]) as port:
+        assert not any(match.text("StudyInstanceUID") for match in ask(opened(port), AccessionNumber="ACC1"))
+
+
 def test_a_connection_lost_in_the_middle_is_an_error(opened: Any) -> None:
     def handle(event: Any) -> Iterator[Any]:
         yield 0xFF00, row(StudyInstanceUID="1.2")

@@ -86,7 +86,7 @@ def test_the_unique_keys_of_each_level() -> None:
     }
 
 
-@pytest.mark.parametrize("uid", ["*", "1.2.?", "1.2\\1.3", "", "1" * 65])
+@pytest.mark.parametrize("uid", ["*", "1.2.?", "1.2\\1.3", "1.2\0.3", "", "1" * 65])
 def test_a_uid_that_would_ask_for_more_than_one_thing_is_never_sent(uid: str) -> None:
     for wanted in (Wanted(study=uid), Wanted(study="1", series="2", instances=(uid,))):
         with pytest.raises(TransferError, match="is no UID"):

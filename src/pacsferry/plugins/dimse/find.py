@@ -52,6 +52,8 @@ class CFind:
         answers, capped = self._pool.ask(abstract, level, keys, self._archive.charset)
         for number, values in enumerate(answers):
             match = Match(level=query.level, keys=values)
+            if _nameless(match, query):
+                raise trouble("C-FIND", "bad-answer", "an answer of the archive has no StudyInstanceUID")
             found.setdefault(_identity(match, number), match)
         yield from found.values()
         if capped is not None:
@@ -99,6 +101,12 @@ class CFind:
     def close(self) -> None:
         """End all associations."""
         self._pool.close()
+
+
+def _nameless(match: Match, query: Query) -> bool:
+    """Whether it is a study that matches and cannot be had; an empty answer is only an odd way to say none."""
+    found = query.level is Level.STUDY and any(match.text(word) for word in query.keys)
+    return found and not match.text("StudyInstanceUID")
 
 
 def _identity(match: Match, number: int) -> tuple[str, ...]:

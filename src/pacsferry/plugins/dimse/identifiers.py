@@ -128,7 +128,7 @@ def retrieve_keys(wanted: Wanted, instances: tuple[str, ...] | None = None) -> d
 
 def _single(uid: str) -> bool:
     """Whether it names one thing: no wildcard, no list (PS3.4 C.2.2.2), not everything."""
-    return 0 < len(uid) <= 64 and not _PLURAL & set(uid)
+    return 0 < len(uid) <= 64 and uid.isprintable() and not _PLURAL & set(uid)
 
 
 def _raw(keyword: str, text: str, terms: str, *, implicit: bool) -> RawDataElement:
