@@ -19,6 +19,10 @@ from pacsferry.core.ports import Standing
         ("dcmtk", "3.7.0", ["CVE-2026-50003"]),
         ("dcmtk", "3.7.1", []),
         ("dcmtk", "3.6.10", ["CVE-2026-50003"]),
+        ("requests", "2.32.3", ["CVE-2024-47081"]),
+        ("urllib3", "2.6.2", ["CVE-2026-21441", "CVE-2026-44431"]),
+        ("urllib3", "2.6.3", ["CVE-2026-44431"]),
+        ("urllib3", "2.7.0", []),
         ("something", "1.0", []),
     ],
 )

@@ -38,6 +38,27 @@ ADVISORIES: Final[tuple[Advisory, ...]] = (
         advice="pip install 'pynetdicom>=3.0.4'",
     ),
     Advisory(
+        product="requests",
+        fixed="2.32.4",
+        identifier="CVE-2024-47081",
+        what="credentials of .netrc go to another host (pacsferry reads no .netrc)",
+        advice="pip install 'requests>=2.32.4'",
+    ),
+    Advisory(
+        product="urllib3",
+        fixed="2.6.3",
+        identifier="CVE-2026-21441",
+        what="the body of a redirect is decompressed without a limit (pacsferry takes no compressed answers)",
+        advice="pip install 'urllib3>=2.7.0'",
+    ),
+    Advisory(
+        product="urllib3",
+        fixed="2.7.0",
+        identifier="CVE-2026-44431",
+        what="credentials stay in a request that is redirected through a proxy (pacsferry follows redirects itself)",
+        advice="pip install 'urllib3>=2.7.0'",
+    ),
+    Advisory(
         product="dcmtk",
         fixed=None,
         last="3.7.0",

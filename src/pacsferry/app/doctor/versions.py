@@ -13,7 +13,7 @@ from pathlib import Path
 from pacsferry.core.advisories import findings
 from pacsferry.core.ports import Finding
 
-_LIBRARIES = ("pydicom", "pynetdicom")
+_LIBRARIES = ("pydicom", "pynetdicom", "dicomweb-client", "requests", "urllib3")
 _SECONDS = 5.0
 
 
