@@ -21,18 +21,14 @@ from pacsferry.core.progress import Told, silent
 from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
-from pacsferry.core.status import verification
 from pacsferry.core.survey import Surveyor
 from pacsferry.core.verify import sweep_staging
 from pacsferry.core.workers import ProcessWorker, Setup, Waitings, Worker, WorkerPool, worker_count
 from pacsferry.profiles.secrets import lines
 
-from .local import LocalWorker
 from .opening import Opened, existing, made, opened
 from .pacing import budget_of, saying
-from .plans import saved_plan
 from .remembered import frozen, told_of, unfinished
-from .reporting import write_reports
 
 STAGING = ".staging"
 
@@ -86,6 +82,8 @@ def load(
     there, resolved = made(project, site, sets)
     with opened(there, resolved, accept_changed=options.accept_changed) as work:
         if options.plan_id is not None:
+            from .plans import saved_plan
+
             asked = saved_plan(work.project, options.plan_id)
         return _run("load", work, asked, options, told, stop or threading.Event())
 
@@ -271,6 +269,8 @@ def starter(
         "shifts": work.shifts,
     }
     if workers == 0:
+        from .local import LocalWorker
+
         return lambda: LocalWorker(clearer.desk(message, wiring.plugins))
     setup = Setup(message=message, digest=wiring.chosen.deidentifier.digest)
     return lambda: ProcessWorker(setup, waiting.take() if waiting is not None else None)
@@ -281,6 +281,10 @@ def starter(
 
 def concluded(command: str, work: Opened, outcome: Outcome) -> Loaded:
     """Note how the run ended, and write its reports."""
+    from pacsferry.core.status import verification
+
+    from .reporting import write_reports
+
     verified: dict[str, Any] = dict(verification(outcome.rows))
     verified["warnings"] = [*verified["warnings"], *outcome.warnings]
     status = _status(outcome)
