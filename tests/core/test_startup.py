@@ -40,8 +40,10 @@ def test_help_loads_no_heavy_library():
 
 def test_a_load_loads_no_database_driver_it_does_not_use():
     code = (
-        "import sys, pacsferry.app\n"
-        "odd = {'sqlalchemy.dialects.postgresql', 'packaging', 'pydicom', 'pynetdicom', 'numpy'} & set(sys.modules)\n"
+        "import sys; from pacsferry.core import startup; startup.begin()\n"
+        "from pacsferry.app import load\n"
+        "odd = {'sqlalchemy.dialects.postgresql', 'packaging', 'pydicom', 'pynetdicom', 'numpy.linalg', 'asyncio.events',"
+        " 'statistics', 'pacsferry.app.plans', 'pacsferry.app.finding', 'pacsferry.app.reporting'} & set(sys.modules)\n"
         "assert not odd, odd"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -72,6 +74,27 @@ assert numpy.linalg.norm(array([3, 4])) == 5
 
 def test_what_only_pixels_need_is_loaded_when_pixels_are_looked_at():
     subprocess.run([sys.executable, "-W", "error", "-c", LATER], check=True)
+
+
+def test_a_function_that_is_only_kept_loads_nothing_until_it_is_called():
+    code = (
+        "import sys; from pacsferry.core import startup; startup.begin()\n"
+        "import asyncio; kept = asyncio.iscoroutine; assert 'asyncio.events' not in sys.modules\n"
+        "assert kept(1) is False and 'asyncio.events' in sys.modules\n"
+        "assert asyncio.iscoroutine is sys.modules['asyncio'].iscoroutine and asyncio.run(asyncio.sleep(0, 7)) == 7"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_dicomweb_loads_nothing_for_pixels_or_files_until_they_are_asked_for():
+    code = (
+        "import sys; from pacsferry.core import startup; startup.begin(); sys.modules['pylibjpeg'] = None\n"
+        "import pacsferry.plugins.dicomweb.query, pacsferry.plugins.dicomweb.retrieve, dicomweb_client\n"
+        "assert not {'numpy.linalg', 'dicomweb_client.file'} & set(sys.modules)\n"
+        "from dicomweb_client.api import DICOMfileClient\n"
+        "assert dicomweb_client.DICOMfileClient is DICOMfileClient is sys.modules['dicomweb_client.file'].DICOMfileClient"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_submodule_can_come_first():

@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import sys
 import threading
+from collections.abc import Collection, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +20,9 @@ from typing import Any
 _STARTING, _SELDOM = 300_000, 50_000
 _usual: list[int] = []
 
-#: What pydicom imports for pixels and for its sample files, which hardly any run looks at: two thirds of its time.
-LATER = ("numpy", "requests")
+#: What pydicom imports for pixels and for its sample files, which hardly any run looks at: two thirds of its time; and
+#: what SQLAlchemy imports for drivers that we do not use. With each, the functions that an importer only keeps.
+LATER: Mapping[str, tuple[str, ...]] = {"numpy": (), "requests": (), "asyncio": ("iscoroutine",)}
 
 
 def begin() -> None:
@@ -28,7 +31,8 @@ def begin() -> None:
         _usual.extend(gc.get_threshold())
         gc.set_threshold(_STARTING, *_usual[1:])
         atexit.register(gc.freeze)  # the interpreter would look through everything once more before it ends
-        later(*LATER)
+        for name, kept in LATER.items():
+            later(name, *kept)
 
 
 def over(*, seldom: bool = False) -> None:
@@ -42,26 +46,35 @@ def over(*, seldom: bool = False) -> None:
         _usual.clear()
 
 
-def later(*names: str) -> None:
-    """Let ``import`` of these installed modules give a stand-in that loads the module on its first use."""
-    for name in names:
-        if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
-            sys.modules[name] = _Later(name, spec)
+def later(name: str, *kept: str) -> None:
+    """Let ``import`` of this module, if it is installed, give a stand-in that loads it on its first use.
+
+    To look at a function of ``kept`` is no use yet: it loads the module when it is called.
+    """
+    if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
+        sys.modules[name] = _Later(name, spec, kept)
 
 
 class _Later(ModuleType):
     """Stands for a module; whoever imported it meanwhile keeps this and is served all the same."""
 
-    def __init__(self, name: str, spec: Any) -> None:
+    def __init__(self, name: str, spec: Any, kept: Collection[str] = ()) -> None:
         super().__init__(name)
+        self._kept = kept
         self.__spec__ = spec
         self.__file__ = spec.origin  # whoever looks through all modules for it need not load it
 
     def __getattr__(self, name: str) -> Any:
+        if name in self._kept and self.__name__ not in _loaded:
+            return partial(_call, self, name)
         return getattr(_real(self), name)
 
     def __dir__(self) -> list[str]:
         return dir(_real(self))
+
+
+def _call(module: _Later, name: str, *given: Any) -> Any:
+    return getattr(_real(module), name)(*given)
 
 
 _loading = threading.RLock()
