@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,8 @@ from .storing import Intake
 LOOK = 8_192
 #: On closing, an object that is under way gets this long to arrive.
 DRAIN_SECONDS = 2.0
+
+_PRIVILEGE = "ports below 1024 need a privilege on most systems: choose another one"
 
 #: PS3.8 Table 9-21: rejected permanently, by the service user.
 _NOT_US = (0x01, 0x01, 0x07)
@@ -268,8 +271,10 @@ def _cannot_listen(address: tuple[str, int], err: OSError) -> BusyError | Config
     where = f"{address[0]}:{address[1]} (archive.dimse.receiver)"
     if err.errno == errno.EADDRINUSE:
         return BusyError(f"another program listens on {where}", hint="wait for it to end, or choose another port")
-    why = errno.errorcode.get(err.errno or 0, "error")
-    return ConfigError(f"cannot listen on {where}: {why}", hint="host must be an address of this machine")
+    code = err.errno or 0
+    why = os.strerror(code) if code > 0 else "there is no such address"  # those of name look-ups are negative
+    hint = _PRIVILEGE if code == errno.EACCES else "host must be an address of this machine"
+    return ConfigError(f"cannot listen on {where}: {why}", hint=hint)
 
 
 class Receivers:
