@@ -243,7 +243,9 @@ def test_the_time_is_bounded_whatever_the_archive_does(practice):
 # --- what was learnt
 
 
-def test_outside_the_archives_hours_nothing_is_asked_unless_that_is_said(practice):
+def test_outside_the_archives_hours_nothing_is_asked_unless_that_is_said(practice, monkeypatch):
+    warned = []
+    monkeypatch.setattr("pacsferry.app.doctor.turn.warn_once", warned.append)
     day = ("tue", "fri")[time.localtime().tm_wday in (0, 1, 2)]  # never today, nor tomorrow
     stopped = threading.Event()
     stopped.set()
@@ -251,16 +253,15 @@ def test_outside_the_archives_hours_nothing_is_asked_unless_that_is_said(practic
         practice.sets = (SHORT, f'budget.hours=["{day}"]')
         with pytest.raises(OutsideHours) as caught:
             practice.simulated(sim, limits=Limits(wait=False))
-        told = []
         asked = Asked(dimse=f"SIM@127.0.0.1:{sim.dimse_port}", sets=practice.sets)
         with pytest.raises(InterruptedRun):
-            doctor(asked, told=told.append, stop=stopped)
+            doctor(asked, stop=stopped)
         assert sim.log.of("associate", "c-find", "qido-rs") == []
         practice.sets = (*practice.sets, "budget.hours=[]")
         assert practice.simulated(sim, limits=Limits(wait=False, pause=0.0, retrieve=False)).reachable
     assert "--set budget.hours=[] asks now" in str(caught.value.hint)
-    assert len(told) == 1
-    assert "waiting until" in told[0]
+    assert len(warned) == 1
+    assert "waiting until" in warned[0]
 
 
 def test_what_was_learnt_can_be_replayed_and_is_learnt_again(practice):

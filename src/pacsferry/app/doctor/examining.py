@@ -100,7 +100,7 @@ def doctor(
     limits, stop = limits or Limits(), stop or threading.Event()
     resolved = resolve(asked)
     wiring = wired(resolved)
-    await_hours(wiring, wait=limits.wait, told=told, stop=stop)
+    await_hours(wiring, wait=limits.wait, stop=stop)
     begun = time.monotonic()
     round_ = Round(pause=limits.pause, stop=stop, deadline=begun + limits.seconds)
     examined = _Examination(wiring=wiring, limits=limits, round=round_, told=told)

@@ -11,6 +11,7 @@ from pacsferry.core.budget import Budget
 from pacsferry.core.errors import OutsideHours
 from pacsferry.core.host import state_folder
 from pacsferry.core.hostlocks import HostLeases
+from pacsferry.core.warn import warn_once
 
 #: What asks at once, where the archive's administrator is known to agree.
 NOW = "--set budget.hours=[]"
@@ -18,12 +19,15 @@ NOW = "--set budget.hours=[]"
 Told = Callable[[str], None]
 
 
-def await_hours(wiring: Wiring, *, wait: bool, told: Told, stop: threading.Event) -> None:
-    """Return within the archive's hours. Raises ``OutsideHours`` without ``wait``, ``InterruptedRun`` when stopped."""
+def await_hours(wiring: Wiring, *, wait: bool, stop: threading.Event) -> None:
+    """Return within the archive's hours. Raises ``OutsideHours`` without ``wait``, ``InterruptedRun`` when stopped.
+
+    That it waits is a warning, for a script's log too: it may be for a weekend.
+    """
     terms = wiring.resolved.profile.budget.terms()
     budget = Budget(_leases(), wiring.archive.address, terms, stop=stop)
     try:
-        budget.enter(told=lambda text: told(f"{text}; {NOW} asks now"), wait=wait)
+        budget.enter(told=lambda text: warn_once(f"{text}; {NOW} asks now"), wait=wait)
     except OutsideHours as err:
         hint = f"run it again then, or let it wait: leave --no-wait out; {NOW} asks now"
         raise OutsideHours(str(err), hint=hint) from None
