@@ -9,6 +9,7 @@ import atexit
 import gc
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Collection, Mapping
@@ -31,6 +32,8 @@ def begin() -> None:
         _usual.extend(gc.get_threshold())
         gc.set_threshold(_STARTING, *_usual[1:])
         atexit.register(gc.freeze)  # the interpreter would look through everything once more before it ends
+        # pydantic would look through all that is installed for plugins, and show them every value.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         for name, kept in LATER.items():
             later(name, *kept)
 
