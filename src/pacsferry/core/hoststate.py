@@ -20,6 +20,9 @@ from . import processes
 from .shared import make_folder_like, open_shared, read_all, rewrite
 
 _BOOT = "boot"
+#: Seconds between two looks whether another process is done with the file, and for how long that is waited for: it
+#: takes microseconds, unless the process was put to sleep just then.
+_LOOK, PATIENCE = 0.01, 5.0
 
 
 class HostState:
@@ -28,6 +31,7 @@ class HostState:
     def __init__(self, path: Path, *, this_boot: bool = True) -> None:
         self._path, self._this_boot = path, this_boot
         self._own: dict[str, Any] = {}
+        self._patience = PATIENCE
 
     @staticmethod
     def clock() -> float:
@@ -38,13 +42,13 @@ class HostState:
     def changing(self) -> Iterator[dict[str, Any]]:
         """What is kept; what the caller makes of it is kept instead. Raises ``StoreError``.
 
-        Where the file belongs to somebody who lets us only read it, this process keeps its own count.
+        Where the file belongs to somebody who lets us only read it, or another process fell asleep over it, this
+        process keeps its own count.
         """
         make_folder_like(self._path.parent, self._path.parent.parent)
         handle = open_shared(self._path)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            ours = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            ours = not self._locked(handle) or fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
             kept = self._own if ours else self._read(handle)
             before = json.dumps(kept)
             yield kept
@@ -53,6 +57,21 @@ class HostState:
                 rewrite(handle, json.dumps({**kept, _BOOT: _boot()}).encode())
         finally:
             os.close(handle)
+
+    def _locked(self, handle: int) -> bool:
+        """Whether nobody else can change the file now; where that took too long once, it is only looked at."""
+        until = self.clock() + self._patience
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self.clock() >= until:
+                    self._patience = 0.0
+                    return False
+                time.sleep(_LOOK)
+            else:
+                self._patience = PATIENCE
+                return True
 
     def _read(self, handle: int) -> dict[str, Any]:
         try:
