@@ -110,6 +110,14 @@ def test_what_a_person_has_to_change_is_asked_for_once_a_run(there):
     assert len([step.text for step in notes if step.kind == "note" and "c-move is not asked again" in step.text]) == 1
 
 
+def test_an_archive_that_turns_us_away_for_good_is_asked_once_and_not_waited_for(there):
+    there.archive.faults.add("reject")
+    loaded = there.load(ACC, "OTHER1", "OTHER2", over="c-get")
+    assert (loaded.exit_code, {row.status for row in loaded.rows}) == (4, {Status.FAILED})
+    assert len(there.archive.log.of("associate")) == 1
+    assert loaded.verification["warnings"] == [], "it is in no distress"
+
+
 def test_a_failed_query_is_never_not_found(there):
     there.archive.faults.add("find-fails")
     loaded = there.load(ACC, over="c-get")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .distress import NOTHING, SIGNS
 from .errors import InterruptedRun, TransferError
-from .ladder import remedy
+from .ladder import FOR_ALL, remedy
 from .model import Tally, Wanted
 from .ports import Transport
 
@@ -65,11 +65,16 @@ def asking(budget: Pacing, ask: Callable[[], T], *, told: Says, wait: bool) -> T
                 began = budget.clock()
                 return ask()
         except TransferError as err:
-            budget.heard(err.code, began=began, retry_after=err.retry_after)
+            budget.heard(_sign(err), began=began, retry_after=err.retry_after)
             if not (err.retryable and once_more.worth("", err.code, err.tries)):
                 raise
         except InterruptedRun:
             raise TransferError("stopped while waiting for a turn", code="interrupted") from None
+
+
+def _sign(err: TransferError) -> str:
+    """What an error says of the archive's load; who is turned away for good, asked or not, found out nothing."""
+    return "not-tried" if err.code in FOR_ALL and not err.retryable else err.code
 
 
 @contextmanager
@@ -119,7 +124,7 @@ def fetch(
             seconds = budget.clock() - began
         code = tally.code or ("" if sink.offered or wanted.expected == 0 else NOTHING)
     except TransferError as err:
-        code, after = err.code, err.retry_after
+        code, after = _sign(err), err.retry_after
         raise
     finally:
         budget.heard(code, began=began, retry_after=after)

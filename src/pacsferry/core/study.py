@@ -126,7 +126,8 @@ class StudyRun:
         self._listed = order.listed
         for place, rung in enumerate(self._means.rungs):
             if (why := self._means.unfit.why(place)) is not None:
-                self._last_code, self._error = why.code, why
+                if requests(order, self._done, rung.transport.traits.takes):
+                    self._last_code, self._error = why.code, why
                 continue
             climb = Climb(rung.transport.traits.takes, partial(self._once_more.worth, rung.name))
             for _ in range(ROUNDS):
