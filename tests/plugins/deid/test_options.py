@@ -71,7 +71,7 @@ def test_rule_5_the_code_of_an_option_is_written_when_it_is_active(option):
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [([], "REMOVED"), ([FULL], "UNMODIFIED"), ([MODIFIED], "MODIFIED"), (["retain-uids"], "REMOVED")],
+    [([], "REMOVED"), ([FULL], "UNMODIFIED"), ([MODIFIED], "MODIFIED"), (["retain-device-identity"], "REMOVED")],
 )
 def test_rule_5_it_says_what_became_of_dates(options, expected):
     assert cleaned_by(profile(options=options), file(image())).LongitudinalTemporalInformationModified == expected

@@ -393,7 +393,11 @@ def _claims(wanted: Policy, broken: frozenset[str], *, own: bool) -> tuple[tuple
 
 
 def _temporal(rules: Iterable[Rule], wanted: Policy) -> str:
-    """(0028,0303) (PS3.3 C.7.1.1): what is the most that is left of any date."""
-    found = {rule.action for rule in rules if rule.vr in {"DA", "DT"}}
+    """(0028,0303): what is the most that is left of any date, but for those of devices, which are not the patient's.
+
+    Without an option for dates it says REMOVED (PS3.15 E.2), unless the profile's own rules depart from that.
+    """
+    ours = {"", o.FULL_DATES, o.MODIFIED_DATES}
+    found = {rule.action for rule in rules if rule.vr in {"DA", "DT"} and rule.option in ours}
     found |= {one.letter for one in wanted.overrides if set(one.vrs) & {"DA", "DT"}}
     return "MODIFIED" if "S" in found else "UNMODIFIED" if "K" in found else "REMOVED"
