@@ -228,6 +228,8 @@ def test_overlays_and_curves_by_pattern():
         (rule("(50xx,3000)", "keep"), "always removed"),
         (rule('"ACME"(0019,xx01)', "set", value="x"), "kept, removed or emptied"),
         (rule("StationName", "keep", when={"Modalty": "CT"}), "did you mean 'Modality'"),
+        (rule("StationName", "keep", when={"Modality": 3}), "Modality: write the value as text"),
+        (rule("StationName", "keep", when={"Modality": []}), "Modality: write the value as text"),
         (rule("StationName", "keep", when={"PixelData": "x"}), "no value that could be compared"),
         (rule("StationName", "keep", where={"Modality": "x"}), "Extra inputs"),
     ],

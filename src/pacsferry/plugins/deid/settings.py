@@ -77,6 +77,16 @@ class RuleTable(Strict):
     )
     value: str | None = Field(default=None, max_length=1024, description="what action set writes")
 
+    @field_validator("when", mode="before")
+    @classmethod
+    def _said_plainly(cls, when: object) -> object:
+        """Say what a condition is, once; a union would say of each of its members what the value is not."""
+        for key, wanted in when.items() if isinstance(when, dict) else ():
+            several = wanted if isinstance(wanted, list | tuple) and wanted else [wanted]
+            if not all(isinstance(one, str) for one in several):
+                raise ValueError(f"{key}: write the value as text, in quotes, or a list of such texts")
+        return when
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         self.override()
