@@ -97,7 +97,8 @@ class Deidentifier(Protocol):
     """Makes one object safe. Runs in a worker; an exception holds the instance.
 
     One that moves dates by a table of the site has an attribute ``shifts_from`` too, the reference to the table (such
-    as ``file:shifts.csv``); each ``Source`` then has ``shifts``.
+    as ``file:shifts.csv``); each ``Source`` then has ``shifts``. One that takes a while before its first object has a
+    method ``prepare``, which a worker calls as soon as it knows the rules.
     """
 
     digest: str

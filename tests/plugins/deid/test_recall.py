@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pacsferry.core.encoding import EXPLICIT
 from pacsferry.core.errors import HeldError
 from pacsferry.plugins.deid import recall, subject
-from pacsferry.plugins.deid.profile import Engine
+from pacsferry.plugins.deid.engine import Engine
 from pacsferry.plugins.deid.recall import Memory
 from pacsferry.plugins.deid.rules import Limits
 from pacsferry.plugins.deid.scan import Scanner

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacsferry.core.errors import HeldError
-from pacsferry.plugins.deid import profile, reference
+from pacsferry.plugins.deid import engine as engines
+from pacsferry.plugins.deid import reference
 from pacsferry.plugins.deid.profile import Ps315
 from pacsferry.plugins.deid.pydicom_path import Walk
 from pacsferry.plugins.deid.settings import Ps315Settings
@@ -43,7 +44,7 @@ PROFILES = {"basic": engine(), "with options": RICH}
 def outcome(made: Ps315, data: bytes, path: type[Splice]) -> bytes | str:
     """The file, or the reason why it was held."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(profile, "_path", lambda _: path)
+        patch.setattr(engines, "_path", lambda _: path)
         try:
             draft = made.apply(source(data))
         except HeldError as err:

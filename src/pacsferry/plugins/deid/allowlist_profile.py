@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pacsferry.core.model import Draft, Source
 
 from . import reference
 from .allowlist import frame, sentences
-from .allowlist_programs import ListPrograms
 from .allowlist_rules import NEEDED, NOT_LISTED, PALETTE, compile_allowlist
 from .allowlist_settings import AllowlistSettings
-from .conformance import statement
-from .describe import own, table
-from .explain import Told
-from .profile import Engine
 from .rules import TEMPORAL_VRS, TEXT_VRS, Rule
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .explain import Told
 
 
 class Allowlist:
@@ -29,7 +29,18 @@ class Allowlist:
         self.shifts_from = settings.dates.mapping if settings.dates is not None else None
         self._allowed = compile_allowlist(self._wanted)
         self.rules = self._allowed.top
-        self._engine = Engine(self.rules, ListPrograms(self._allowed))
+
+    @cached_property
+    def _engine(self) -> Engine:
+        # Who only wants to know the rules need not wait for what applies them.
+        from .allowlist_programs import ListPrograms
+        from .engine import Engine
+
+        return Engine(self.rules, ListPrograms(self._allowed))
+
+    def prepare(self) -> None:
+        """Be ready for the first object."""
+        self._engine.prepare()
 
     @property
     def digest(self) -> str:
@@ -46,10 +57,14 @@ class Allowlist:
 
     def conformance(self, title: str) -> str:
         """The conformance statement, in Markdown."""
+        from .conformance import statement
+
         return statement(self.rules, title=title, paths=self._allowed.paths)
 
     def table(self) -> Iterator[tuple[str, str, str, str, str]]:
         """Tag or path, keyword, VR, action and its source, for every element that has a rule."""
+        from .describe import table
+
         yield from table(self.rules)
         for path, rules in self._allowed.paths:
             for rule in rules:
@@ -57,6 +72,8 @@ class Allowlist:
 
     def describe(self) -> Iterable[str]:
         """What is done to the data, in sentences."""
+        from .describe import own
+
         facts = self._facts()
         yield from (text.format_map(facts) for when, text in sentences() if when == "always" or facts[when])
         yield from (own(one, frozenset()) for one in self._wanted.overrides)
