@@ -170,6 +170,8 @@ def test_workers_started_ahead_are_taken_once_and_those_left_over_end():
     with Waitings(2) as waiting:
         first, second = waiting.take(), waiting.take()
         assert waiting.take() is None
+        # An interrupt at the keyboard goes to the process group of the main process.
+        assert os.getpgid(first.process.pid) != os.getpgid(0)
         first.close()
     with Waitings(1) as again:
         left = again._idle.get_nowait()
