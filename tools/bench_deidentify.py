@@ -1,12 +1,13 @@
 # ruff: noqa: INP001 - beside a script, no package
 """Measures ``pacsferry deidentify`` against ``gdcmanon``, ``dicognito`` and a plain copy, on one folder of CT images.
 
-    python tools/bench_deidentify.py [--count 500] [--runs 5] [--rest 6] [--json FILE]
+    python tools/bench_deidentify.py [--count 500] [--runs 5] [--rest 0] [--json FILE]
 
 Runs alternate, figures are medians. ``steady`` is from the first study begun to the last one recorded; the folder is
 looked through before that (``look``). With ``sync`` every file is durable before it counts as stored, and the copy
-syncs each file too; ``gdcmanon`` and ``dicognito`` never do. Between runs it waits: for some seconds ext4 goes round
-the numbers of files that were just removed, which makes files that come next dear, whoever writes them.
+syncs each file too; ``gdcmanon`` and ``dicognito`` never do. Files of earlier runs are emptied and stay until the end:
+for minutes ext4 goes round the numbers of files that were removed, which makes files that come next up to ten times as
+dear, whoever writes them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +54,7 @@ class Timed:
 
 
 def bench_deidentify(
-    folder: Path, *, count: int = 500, runs: int = 5, rest: float = 6.0, say: Callable[[str], None] = lambda _: None
+    folder: Path, *, count: int = 500, runs: int = 5, rest: float = 0.0, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Measure all of it below ``folder``; files per second by name, and the ratios that matter."""
     source = folder / "in"
@@ -62,57 +63,59 @@ def bench_deidentify(
         (source / f"{number:05d}.dcm").write_bytes(part10(ds))
     ours: dict[str, list[Timed]] = {}
     others: dict[str, list[float]] = {}
-    peers = _peers(source, folder, say)
+    peers = _peers(source, say)
     for number in range(runs + 1):
         say(f"round {number} of {runs}" + ("" if number else ", which warms up and does not count"))
         for name, peer in peers.items():
-            with _rested(folder, rest):
-                seconds = peer()
+            seconds = peer(_fresh(folder, rest))
             others.setdefault(name, []).extend([seconds] if number else [])
         for workers, sync in ((1, False), (1, True), (2, False), (2, True)):
-            with _rested(folder, rest):
-                timed = _ours(source, folder, workers=workers, sync=sync, count=count)
+            timed = _ours(source, _fresh(folder, rest), workers=workers, sync=sync, count=count)
             ours.setdefault(_name(workers, sync=sync), []).extend([timed] if number else [])
     return _document(ours, others, count) | {"microseconds": _parts(source)}
 
 
-def _peers(source: Path, folder: Path, say: Callable[[str], None]) -> dict[str, Callable[[], float]]:
+def _peers(source: Path, say: Callable[[str], None]) -> dict[str, Callable[[Path], float]]:
     """What there is to be measured against, by name."""
     peers = {
-        "copy": lambda: _copy(source, folder, sync=False),
-        "copy, sync": lambda: _copy(source, folder, sync=True),
+        "copy": lambda folder: _copy(source, folder, sync=False),
+        "copy, sync": lambda folder: _copy(source, folder, sync=True),
     }
     if shutil.which("gdcmanon"):
-        peers["gdcmanon"] = lambda: _gdcmanon(source, folder)
+        peers["gdcmanon"] = lambda folder: _gdcmanon(source, folder)
     else:
         say("gdcmanon is not installed (Debian package libgdcm-tools)")
     if importlib.util.find_spec("dicognito"):
-        peers["dicognito"] = lambda: _dicognito(source, folder)
+        peers["dicognito"] = lambda folder: _dicognito(source, folder)
     else:
         say("dicognito is not installed (pip install 'pacsferry[bench]')")
     return peers
 
 
-@contextlib.contextmanager
-def _rested(folder: Path, rest: float) -> Iterator[None]:
-    """What earlier runs wrote is on the disk and forgotten; what this one writes is removed."""
+def _fresh(folder: Path, rest: float) -> Path:
+    """A folder for a run. What earlier ones wrote takes no memory any more, and nothing is still to be written."""
+    earlier = sorted(path for path in folder.iterdir() if path.name.startswith("run"))
+    for path in earlier[-1:]:
+        for file in path.rglob("*.dcm"):
+            os.truncate(file, 0)
+    target = folder / f"run{len(earlier):04d}"
+    target.mkdir()
     os.sync()
     time.sleep(rest)
-    yield
-    for name in ("out", "private", "state", "copy"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    return target
 
 
 def _parts(source: Path) -> dict[str, float]:
     """Microseconds of processor time per image in this process, in memory: the rules, and the gates."""
     plugins = registry.load()
     chosen = clearer.build(plugins, {"deidentify": ["ps3.15", {}], "gates": _GATES, "layout": ["cases", {}]})
+    keys = ProjectKeys(bytes(32))
     sources = [
         Source(
             head=Head(framing=Framing.PART_10),
             data=memoryview(path.read_bytes()),
             pseudonym="case0001",
-            keys=ProjectKeys(bytes(32)),
+            keys=keys,
         )
         for path in sorted(source.iterdir())[:100]
     ]
@@ -137,12 +140,16 @@ def _name(workers: int, *, sync: bool) -> str:
 def _document(ours: Mapping[str, list[Timed]], others: Mapping[str, list[float]], count: int) -> dict[str, Any]:
     rates = {name: count / median(times) for name, times in others.items()}
     rates |= {name: count / median(one.steady for one in timed) for name, timed in ours.items()}
+    rates |= {f"{name}, whole": count / median(one.whole for one in timed) for name, timed in ours.items()}
     one, two = _name(1, sync=False), _name(2, sync=False)
     one_sync, two_sync = _name(1, sync=True), _name(2, sync=True)
     pairs = {
         "dicognito": (one, "dicognito"),
+        "dicognito, whole": (f"{one}, whole", "dicognito"),
         "gdcmanon": (one, "gdcmanon"),
+        "gdcmanon, whole": (f"{one}, whole", "gdcmanon"),
         "copy": (one, "copy"),
+        "copy, whole": (f"{one}, whole", "copy"),
         "copy, sync": (one_sync, "copy, sync"),
         "two workers": (two, one),
         "two workers, sync": (two_sync, one_sync),
@@ -176,47 +183,39 @@ def _ours(source: Path, folder: Path, *, workers: int, sync: bool, count: int) -
 
 def _gdcmanon(source: Path, folder: Path) -> float:
     """Its mode without encryption, with one rule; it rewrites each file and never syncs."""
-    target = _fresh(folder)
-    command = ["gdcmanon", "--dumb", "--empty", "10,10", "--remove", "8,80", "-i", str(source), "-o", str(target)]
+    command = ["gdcmanon", "--dumb", "--empty", "10,10", "--remove", "8,80", "-i", str(source), "-o", str(folder)]
     return _timed(command, folder)
 
 
 def _dicognito(source: Path, folder: Path) -> float:
     call = "import sys; from dicognito.__main__ import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", call, "--quiet", "-o", str(_fresh(folder)), str(source)]
+    command = [sys.executable, "-c", call, "--quiet", "-o", str(folder), str(source)]
     return _timed(command, folder)
 
 
 def _timed(command: Sequence[str], folder: Path) -> float:
     done = bench_watch.run(command, cwd=folder)
-    if done.code or not any((folder / "copy").rglob("*")):
+    if done.code or not any(folder.rglob("*.dcm")):
         raise SystemExit(f"{command[0]} failed ({done.code})\n{done.err[-3000:]}")
     return done.seconds
 
 
 def _copy(source: Path, folder: Path, *, sync: bool) -> float:
-    target = _fresh(folder)
     began = time.perf_counter()
     for path in sorted(source.iterdir()):
-        shutil.copyfile(path, target / path.name)
+        shutil.copyfile(path, folder / path.name)
         if sync:
-            fd = os.open(target / path.name, os.O_RDONLY)
+            fd = os.open(folder / path.name, os.O_RDONLY)
             os.fsync(fd)
             os.close(fd)
     return time.perf_counter() - began
-
-
-def _fresh(folder: Path) -> Path:
-    target = folder / "copy"
-    target.mkdir()
-    return target
 
 
 def report(found: Mapping[str, Any]) -> str:
     """The table."""
     rates, ratios, runs = found["files_per_second"], found["ratios"], found["deidentify"]
     lines = [f"{found['images']} CT images", ""]
-    lines += [f"{name:<32}{rate:>8.0f} files/s" for name, rate in rates.items()]
+    lines += [f"{name:<36}{rate:>8.0f} files/s" for name, rate in rates.items()]
     lines += ["", *(f"ratio to {name:<23}{ratio:>8.2f}" for name, ratio in ratios.items())]
     for name, timed in runs.items():
         cells = {key: median(one[key] for one in timed) for key in ("whole", "look", "steady", "cpu")}
@@ -234,7 +233,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, help="images")
     parser.add_argument("--runs", type=int, default=5, help="rounds that count")
-    parser.add_argument("--rest", type=float, default=6.0, help="seconds to wait between runs")
+    parser.add_argument("--rest", type=float, default=0.0, help="seconds to wait between runs")
     parser.add_argument("--json", type=Path, help="write all figures there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pacsferry-bench-") as name:

@@ -77,8 +77,8 @@ instances, and the study instead of series: where nothing came at a level, the a
 not here is not tried again; a person has to change something, or the next transport may serve.
 
 What would end so for every study (`destination-unknown`, `http-401`, `http-redirect`, `no-context`, `tls`,
-`user-identity`, and a `refused-association` for good) is asked for once a run: a transport that brought nothing before is
-left out from then on, which is said once, and queries that nobody may make are made once.
+`user-identity`, and a `refused-association` for good) is asked for once a run: a transport that brought nothing before
+is left out from then on, which is said once, and queries that nobody may make are made once.
 
 """
 

@@ -28,7 +28,7 @@ from .core.ports import Deidentifier, Gate, Layout
 from .core.pseudonyms import ProjectKeys
 from .core.redact import quiet
 from .core.selection import Rule, Selection
-from .core.staging import Staged, stage
+from .core.staging import digest, stage
 
 #: What a worker may use: bytes of private memory, seconds of CPU per object plus one for so many bytes.
 MEMORY = 3 * 2**30
@@ -72,28 +72,23 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A cleared object that is still to be written: where it goes, and what to tell once it is there."""
+    """A cleared object that is still to be written, and what to tell once it is there."""
 
     cleared: Cleared
     told: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """An object whose file is whole and not durable yet, and what to tell once it is."""
-
-    staged: Staged
-    told: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """One object that is done but for waiting for the disk, or an answer that says why it was not written.
+    """One object that is done but for what takes the disk: ``name`` is what its file is called there.
 
-    ``fd`` is a source that is somebody else's too (-1 for none), and ``unchanged`` what it must still look like.
+    ``sha256`` is its digest, "" where that is still to be found; ``fd`` is a source that is somebody else's too (-1 for
+    none), and ``unchanged`` what it must still look like.
     """
 
-    made: Written | dict[str, Any]
+    name: str
+    ready: Ready | dict[str, Any]
+    sha256: str = ""
     fd: int = -1
     unchanged: Sequence[int] | None = None
 
@@ -131,7 +126,7 @@ def desk(message: Mapping[str, Any], plugins: registry.Registry) -> Desk:
 
 def handle(at: Desk, request: Mapping[str, Any], data: memoryview, name: str) -> dict[str, Any]:
     """Clear one object and stage it. The answer holds nothing original."""
-    return finished(at, Sheet(made=written(at, cleared(at, request, data), name)))
+    return finished(at, Sheet(name=name, ready=cleared(at, request, data)))
 
 
 def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | dict[str, Any]:
@@ -160,45 +155,28 @@ def cleared(at: Desk, request: Mapping[str, Any], data: memoryview) -> Ready | d
     return Ready(cleared=made, told=told)
 
 
-def written(at: Desk, ready: Ready | dict[str, Any], name: str) -> Written | dict[str, Any]:
-    """Stage an object, if it was cleared."""
-    if not isinstance(ready, Ready):
-        return ready
-    try:
-        staged = stage(ready.cleared, at.staging, f"{at.prefix}-{name}", mode=at.mode, group=at.group)
-    except OSError as err:
-        return _failed(err)
-    return Written(staged=staged, told=ready.told)
-
-
 def finished(at: Desk, sheet: Sheet) -> dict[str, Any]:
-    """Wait for the disk, see whether the source is still what it was, and say what became of the object."""
-    answer = _settled(at, sheet.made)
+    """Write the object if it was cleared, see whether the source is still what it was, and say what became of it."""
+    answer = _written(at, sheet.ready, sheet) if isinstance(sheet.ready, Ready) else sheet.ready
     if sheet.unchanged is None:
         return answer
     status = os.fstat(sheet.fd)
     os.close(sheet.fd)
     if [status.st_size, status.st_mtime_ns] == list(sheet.unchanged):
         return answer
-    if isinstance(sheet.made, Written) and "staged" in answer:
-        sheet.made.staged.remove()
+    if "staged" in answer:
+        os.unlink(f"{at.staging}/{answer['staged']}")  # noqa: PTH108 - for speed
     return _told(Verdict.hold("file-changed"))
 
 
-def _settled(at: Desk, made: Written | dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(made, Written):
-        return made
-    staged = made.staged
+def _written(at: Desk, ready: Ready, sheet: Sheet) -> dict[str, Any]:
+    name = f"{at.prefix}-{sheet.name}"
     try:
-        staged.finish(sync=at.sync)
+        staged = stage(ready.cleared, at.staging, name, mode=at.mode, group=at.group, sync=at.sync, sha256=sheet.sha256)
     except OSError as err:
-        return _failed(err)
-    return {**made.told, "staged": staged.name, "size": staged.size, "sha256": staged.sha256}
-
-
-def _failed(err: OSError) -> dict[str, Any]:
-    full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
+        full = err.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        return {"error": "no-space" if full else errno.errorcode.get(err.errno or 0, "unknown")}
+    return {**ready.told, "staged": staged.name, "size": staged.size, "sha256": staged.sha256}
 
 
 def study_folder(layout: Layout, facts: Facts) -> str:
@@ -256,7 +234,8 @@ def main(argv: list[str]) -> int:
     numbers = itertools.count()
     try:
         while (request := heard.receive()) is not None:
-            answers.put([_one(at, *each, f"{os.getpid()}-{next(numbers)}") for each in zip(*request, strict=True)])
+            pairs = zip(*request, strict=True)
+            answers.put([_one(at, *pair, f"{os.getpid()}-{next(numbers)}", answers) for pair in pairs])
     finally:
         answers.close()
     return 0
@@ -267,46 +246,45 @@ def _ready() -> None:
 
 
 class Answers:
-    """Tells what became of objects, batch by batch; waits for the disk in a thread, while the next are cleared.
+    """Writes objects and tells what became of them, batch by batch, in a thread: it waits for the disk all the time.
 
-    At most ``AHEAD`` batches wait, so that the number of open files stays within bounds.
+    At most ``AHEAD`` batches wait, so that memory and the number of open files stay within bounds.
     """
 
     def __init__(self, at: Desk, sock: socket.socket) -> None:
         self._at, self._sock = at, sock
-        self._thread: threading.Thread | None = None
-        if at.sync:
-            self._batches: queue.Queue[list[Sheet] | None] = queue.Queue(AHEAD)
-            self._thread = threading.Thread(target=self._serve, name="disk", daemon=True)
-            self._thread.start()
+        self._batches: queue.Queue[list[Sheet] | None] = queue.Queue(AHEAD)
+        self._thread = threading.Thread(target=self._serve, name="disk", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits for the disk: then whoever can do more of the work should."""
+        return not self._batches.empty()
 
     def put(self, batch: list[Sheet]) -> None:
-        """Answer now, or as soon as the disk has it all; waits while too many wait."""
-        if self._thread is None:
-            self._tell(batch)
-        else:
-            self._batches.put(batch)
+        """Have these written and answered; waits while too many wait."""
+        self._batches.put(batch)
 
     def close(self) -> None:
-        """Answer what waits and end."""
-        if self._thread is not None:
-            self._batches.put(None)
-            self._thread.join()
+        """Write and answer what waits, and end."""
+        self._batches.put(None)
+        self._thread.join()
 
     def _serve(self) -> None:
         try:
             while (batch := self._batches.get()) is not None:
-                self._tell(batch)
+                answers = []
+                while batch:
+                    answers.append(finished(self._at, batch.pop(0)))
+                wire.send(self._sock, answers)
         except BaseException:
             # The main process sees the end of the socket; a traceback could show a value of a data set.
             os._exit(70)
 
-    def _tell(self, batch: list[Sheet]) -> None:
-        wire.send(self._sock, [finished(self._at, sheet) for sheet in batch])
 
-
-def _one(at: Desk, message: Mapping[str, Any], fd: int, name: str) -> Sheet:
-    """Clear and write what a descriptor holds; an object that may change meanwhile keeps it open."""
+def _one(at: Desk, message: Mapping[str, Any], fd: int, name: str, answers: Answers) -> Sheet:
+    """Clear what a descriptor holds; it stays open where somebody may change the object meanwhile."""
     size, unchanged = message["size"], message["unchanged"]
     _limit(size)
     try:
@@ -316,10 +294,11 @@ def _one(at: Desk, message: Mapping[str, Any], fd: int, name: str) -> Sheet:
     if unchanged is None:
         os.close(fd)
     if mapped is None:
-        made: Written | dict[str, Any] = _told(Verdict.hold("file-changed" if size else "malformed"))
+        ready: Ready | dict[str, Any] = _told(Verdict.hold("file-changed" if size else "malformed"))
     else:
-        made = written(at, cleared(at, message, memoryview(mapped)), name)
-    return Sheet(made=made, fd=fd, unchanged=unchanged)
+        ready = cleared(at, message, memoryview(mapped))
+    sha256 = digest(ready.cleared) if isinstance(ready, Ready) and answers.busy else ""
+    return Sheet(name=name, ready=ready, sha256=sha256, fd=fd, unchanged=unchanged)
 
 
 if __name__ == "__main__":

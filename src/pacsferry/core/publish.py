@@ -21,7 +21,7 @@ from .progress import Progress, Told
 from .workers import Answer
 
 #: A batch is published when it is this large, or this old (seconds).
-BATCH = 256
+BATCH = 128
 PATIENCE = 0.5
 #: Nothing came for so long (seconds): what is there goes out at once, for somebody may wait for it.
 _LULL = 0.05

@@ -26,10 +26,10 @@ WALL = 120.0
 BYTES_PER_SECOND = 2 * 2**20
 #: Objects that are sent and answered for together, as long as they are no larger than so many bytes: to wake up a
 #: process takes longer than to read what it was sent.
-TOGETHER = 8
+TOGETHER = 16
 BYTES_TOGETHER = 8 * 2**20
 #: Such batches that a worker is handed before it has answered for the first: it need not wait for us in between.
-WINDOW = 2
+WINDOW = 3
 #: The answer for a file that somebody else changed meanwhile (``Received.unchanged``).
 CHANGED = "file-changed"
 
