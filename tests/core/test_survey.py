@@ -152,6 +152,17 @@ def test_capped_or_refused_series_leave_the_count_of_the_study(code: str) -> Non
     assert (order.plan.evidence, order.plan.expected) == (Evidence.STUDY_COUNT, 1)
 
 
+def test_a_level_that_fails_whenever_it_is_asked_at_is_counted_instead() -> None:
+    there = surveyor(
+        Fake([study(1, series(1, image(1)), series(2, image(2)))], deaf={Level.IMAGE: "unable-to-process"})
+    )
+    (found,) = there.studies(gather(accessions=["A1"])[0])
+    with pytest.raises(TransferError):
+        there.order(found, case_id="case0001")
+    order = there.order(found, case_id="case0001")
+    assert (order.plan.evidence, order.plan.expected) == (Evidence.SERIES_COUNTS, 2)
+
+
 def grown(archive: Fake, more: Tree, selection: Selection | None = None, **query: object) -> int:
     """How much a study has grown once ``more`` is there instead."""
     (asked,) = gather(**(query or {"accessions": ["A1"]}))  # type: ignore[arg-type]

@@ -102,7 +102,10 @@ REASONS: dict[str, Reason] = {
         means="the archive refused the request's keys (0xA900)", advice="check the vendor's quirks of the profile"
     ),
     "not-authorised": Reason(means="the archive does not allow it", advice="ask the archive's administrator"),
-    "unable-to-process": _again("the archive failed to process the request (0xCxxx)"),
+    "unable-to-process": _again(
+        "the archive failed to process the request (0xCxxx)",
+        "run `pacsferry resume`; over C-MOVE, some archives say no more than this where our AE title is not registered",
+    ),
     "not-supported": Reason(
         means="the archive does not support this kind of request", advice="choose another transport or finder"
     ),

@@ -18,7 +18,9 @@ from .selection import Selection
 
 #: Errors of a finder that mean "not at this level", or not all of it, so that counts are believed instead.
 _NO_SUCH_LEVEL = frozenset({"not-supported", "identifier-mismatch", "http-404", "no-context", "capped"})
-
+#: Some archives say no more than this of a level that they lack. It may be over the next time, so it counts as the same
+#: only when the study is asked for again.
+_UNABLE = "unable-to-process"
 
 AVAILABILITY = "InstanceAvailability"
 _COUNT = "NumberOfStudyRelatedInstances"
@@ -55,6 +57,8 @@ class Surveyor:
     selection: Selection
     quirks: Quirks
     per_accession: bool = False
+    #: Studies of which some level could not be had.
+    unable: set[str] = field(default_factory=set)
 
     def studies(self, asked: Asked) -> list[Found]:
         """The studies of one request, each once, filtered again. Raises ``TransferError``."""
@@ -77,8 +81,16 @@ class Surveyor:
 
     def order(self, found: Found, *, case_id: str) -> Order:
         """Ask for series and instances of a study. Raises ``TransferError``."""
+        try:
+            return self._order(found, case_id)
+        except TransferError as err:
+            if err.code == _UNABLE:
+                self.unable.add(found.key)
+            raise
+
+    def _order(self, found: Found, case_id: str) -> Order:
         asked = found.asked
-        answers = _series_of(self.finder, asked, found.match)
+        answers = _series_of(self.finder, asked, found.match, again=found.key in self.unable)
         series = tuple(self._read_series(found, match) for match in chosen(asked.series, answers))
         announced = found.match.number(_COUNT)
         narrowed = bool(asked.series or asked.images)
@@ -155,7 +167,7 @@ class Surveyor:
         if self.quirks.image_level_find is False:
             return None
         keys = {"StudyInstanceUID": found.study_uid, "SeriesInstanceUID": series}
-        return _images_of(self.finder, keys, counted, found.asked.images)
+        return _images_of(self.finder, keys, counted, found.asked.images, again=found.key in self.unable)
 
     def _target(self, image: Match, series: SeriesOrder) -> Target:
         uid, sop_class = image.text("SOPInstanceUID"), image.text("SOPClassUID")
@@ -210,12 +222,15 @@ def _matches_below(finder: Finder, asked: Asked, match: Match, needed: Mapping[s
     return False
 
 
-def _series_of(finder: Finder, asked: Asked, study: Match, needed: Mapping[str, str] | None = None) -> list[Match]:
+def _series_of(
+    finder: Finder, asked: Asked, study: Match, needed: Mapping[str, str] | None = None, *, again: bool = False
+) -> list[Match]:
     """The series of a study; none where the archive does not answer at that level. Raises ``TransferError``."""
     wanted, uid = {**(needed or {}), **asked.series}, study.text("StudyInstanceUID")
     keys = {"StudyInstanceUID": uid, **_sent(wanted)}
     counted = None if len(keys) > 1 else study.number("NumberOfStudyRelatedSeries")
-    answers = _at_level(finder, Query(level=Level.SERIES, keys=keys, wants=tuple(wanted), expected=counted))
+    query = Query(level=Level.SERIES, keys=keys, wants=tuple(wanted), expected=counted)
+    answers = _at_level(finder, query, again=again)
     if answers is None and wanted:
         raise _unmatched(wanted)
     mine = [match for match in answers or () if match.text("StudyInstanceUID") in {"", uid}]
@@ -223,22 +238,28 @@ def _series_of(finder: Finder, asked: Asked, study: Match, needed: Mapping[str, 
 
 
 def _images_of(
-    finder: Finder, keys: Mapping[str, str], counted: int | None, wanted: Mapping[str, str] | None = None
+    finder: Finder,
+    keys: Mapping[str, str],
+    counted: int | None,
+    wanted: Mapping[str, str] | None = None,
+    *,
+    again: bool = False,
 ) -> list[Match] | None:
     """The instances of a series; None where the archive does not answer at that level. Raises ``TransferError``."""
     query = Query(level=Level.IMAGE, keys=keys, wants=tuple(wanted or ()), expected=counted)
-    answers = _at_level(finder, query)
+    answers = _at_level(finder, query, again=again)
     if answers is None:
         return None
     mine = [match for match in answers if match.text("SeriesInstanceUID") in {"", keys["SeriesInstanceUID"]}]
     return [match for match in mine if match.text("SOPInstanceUID")]
 
 
-def _at_level(finder: Finder, query: Query) -> list[Match] | None:
+def _at_level(finder: Finder, query: Query, *, again: bool) -> list[Match] | None:
+    """What is at a level, None where the archive has no such level. ``again``: it failed at one of them before."""
     try:
         return list(finder.find(query))
     except TransferError as err:
-        if err.code not in _NO_SUCH_LEVEL:
+        if err.code not in _NO_SUCH_LEVEL and not (again and err.code == _UNABLE):
             raise
         return None
 

@@ -37,6 +37,7 @@ OVERCOME = {
     "find-charset": (GET,),
     "find-ff01": (GET,),
     "find-pause:seconds=0.1": (GET,),
+    "find-fails:level=IMAGE,status=0xC000": (GET,),
     "nearline:seconds=0.3": (MOVE, WEB),
     "cancelled:nth=2,times=1": (GET,),
     "ignores-cancel": (GET,),
