@@ -139,10 +139,10 @@ def test_one_accession_with_two_studies_on_dcmqrscp(dcmqrscp, dcmqrscp_site, ove
 
 @pytest.mark.parametrize("over", ALL)
 def test_a_load_from_orthanc_that_is_killed_is_completed(orthanc, orthanc_site, over, tmp_path, monkeypatch):
-    """120 objects of 128 kB; killed as soon as some are there."""
-    slices = 120
+    """300 objects of 32 kB; killed as soon as some are there."""
+    slices = 300
     orthanc.upload(
-        samples.ct_study(slices=slices, rows=256, columns=256, accession=ACC, patient_id="CANARYID7", private=False)
+        samples.ct_study(slices=slices, rows=128, columns=128, accession=ACC, patient_id="CANARYID7", private=False)
     )
     orthanc_site.write((over,))
     monkeypatch.chdir(orthanc_site.folder)

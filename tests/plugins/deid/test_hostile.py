@@ -112,7 +112,7 @@ def test_an_object_without_what_it_needs_is_held(tag):
 
 
 #: The smallest thing that is a frame: one scan without a table, its entropy-coded data, and the end.
-JPEG = b"\xff\xd8\xff\xda\0\x06\1\1\0\0abcd\xff\xd9"
+JPEG = b"\xff\xd8\xff\xda\0\x08\1\1\0\0\0\0abcd\xff\xd9"
 
 
 def fragments(*items: bytes, table: bytes = b"", end: bool = True) -> bytes:

