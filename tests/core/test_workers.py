@@ -90,6 +90,12 @@ def test_an_object_beyond_the_limits_is_not_tried_again():
     assert (answer.outcome, answer.code) == (Outcome.HOLD, "worker-limit")
 
 
+def test_workers_that_nobody_wanted_are_not_started():
+    started = []
+    WorkerPool(2, lambda: started.append(1)).close()
+    assert started == []
+
+
 def test_a_full_disk_is_told_as_such():
     (answer,), _ = answers([StoreError("no space")])
     assert isinstance(answer, StoreError)

@@ -116,6 +116,7 @@ class Job:
                     waiting=self._options.waiting,
                 ),
             )
+            pool.begin()
             stack.callback(pool.close)
             stack.callback(arrivals.close)
             if journal is not None:

@@ -138,6 +138,8 @@ class Run:
         with suppress(InterruptedRun):  # then no request is tried, and each says so
             self._means.budget.enter(told=self._waiting, wait=self._means.wait)
         found = self._limited(self._ask(asked))
+        if found:
+            self._means.pool.begin()
         allowed = self._without_objections(found)
         cases = self._numbered(allowed)
         self._work_on(allowed, cases)

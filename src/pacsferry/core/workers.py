@@ -252,27 +252,42 @@ def _answer(told: Mapping[str, Any]) -> Answer | FerryError:
 
 
 class WorkerPool:
-    """As many workers as asked for, each with a thread that feeds it. Starts them at once, in the background."""
+    """As many workers as asked for, each with a thread that feeds it.
+
+    They start with ``begin`` or the first task, in the background: processors that they take before are not there for
+    what has to be asked first.
+    """
 
     def __init__(self, count: int, start: Callable[[], Worker]) -> None:
         self._start = start
+        self._wanted, self._over = threading.Event(), False
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._serve, name=f"clearing-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
 
+    def begin(self) -> None:
+        """There will be something to do."""
+        self._wanted.set()
+
     def submit(self, task: Task) -> None:
         """Queue one object; how many wait is bounded by the bytes that intake lets fly."""
         self._tasks.put(task)
+        self._wanted.set()
 
     def close(self) -> None:
-        """Finish what is queued and end the workers."""
+        """Finish what is queued and end the workers; those that nobody wanted are not started."""
+        self._over = not self._wanted.is_set()
+        self._wanted.set()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
 
     def _serve(self) -> None:
+        self._wanted.wait()
+        if self._over:
+            return
         worker, failure = self._begun()
         ended = False
         while not ended:
