@@ -62,7 +62,7 @@ CASES: list[tuple[str, str, str, dict[str, object]]] = [
     ("counts = false", "find-counts:by=2", "c-get", {}),
     ("counts = false", "find-refuses:keyword=NumberOfStudyRelatedInstances,asked=true", "c-get", {}),
     ("availability = false", "find-refuses:keyword=InstanceAvailability,asked=true", "c-get", {}),
-    ("image_level_find = false", "find-refuses:keyword=SOPInstanceUID,asked=true,status=0xC000", "c-get", {}),
+    ("image_level_find = false", "find-refuses:keyword=SOPInstanceUID,asked=true,status=0x0124", "c-get", {}),
 ]
 
 
