@@ -32,12 +32,20 @@ def settle() -> None:
 def concluding(say: Callable[[str], None]) -> Iterator[threading.Event]:
     """An event that is set at the first signal; a second raises KeyboardInterrupt."""
     stop = threading.Event()
+    asked_for: list[int] = []
+
+    def conclude() -> None:
+        stop.set()
+        if len(asked_for) == 1:
+            say("stopping; what is done is kept. Once more ends it at once.")
 
     def asked(number: int, frame: Any) -> None:
-        if stop.is_set():
+        asked_for.append(number)
+        # Not by this thread, which may be in the middle of the event, or of this very function, and would wait for
+        # itself.
+        threading.Thread(target=conclude, name="concluding", daemon=True).start()
+        if len(asked_for) > 1:
             signal.default_int_handler(number, frame)
-        stop.set()
-        say("stopping; what is done is kept. Once more ends it at once.")
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
