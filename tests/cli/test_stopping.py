@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -52,6 +54,17 @@ def test_an_impatient_user_gets_one_document_too(there, site, tmp_path, pause):
     assert "pacsferry resume p" in document["hint"]
     there.archive.faults.clear()
     assert call("resume", "p", "--workers", 0).document["results"][0]["stored"] == 4
+
+
+def test_a_signal_that_comes_while_the_event_is_being_set_waits_for_nobody():
+    code = (
+        "import os, signal; from pacsferry.cli.stopping import concluding\n"
+        "with concluding(lambda text: None) as stop:\n"
+        "    with stop._cond:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    assert stop.wait(10)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -18,7 +18,8 @@ from pacsferry.core import wire
 from pacsferry.core.clearing import Cleared, Patient, clear
 from pacsferry.core.errors import FerryError, StoreError
 from pacsferry.core.model import Outcome, Source
-from pacsferry.core.workers import Answer, Task, Waitings, WorkerDied, WorkerPool
+from pacsferry.core.worker_pool import WorkerPool
+from pacsferry.core.workers import Answer, Task, Waitings, WorkerDied
 
 
 class Arrival:

@@ -25,7 +25,8 @@ from pacsferry.core.publish import Publisher
 from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.status import row as row_of
-from pacsferry.core.workers import Waitings, WorkerPool, worker_count
+from pacsferry.core.worker_pool import WorkerPool
+from pacsferry.core.workers import Waitings, worker_count
 
 from .folder_files import FileList, counts, rows_of, warnings
 from .loading import STAGING, Loaded, concluded, naming_of, staging_of, starter

@@ -23,7 +23,8 @@ from pacsferry.core.query import Asked
 from pacsferry.core.redact import quiet
 from pacsferry.core.survey import Surveyor
 from pacsferry.core.verify import sweep_staging
-from pacsferry.core.workers import ProcessWorker, Setup, Waitings, Worker, WorkerPool, worker_count
+from pacsferry.core.worker_pool import WorkerPool
+from pacsferry.core.workers import ProcessWorker, Setup, Waitings, Worker, worker_count
 from pacsferry.profiles.secrets import lines
 
 from .opening import Opened, existing, made, opened

@@ -16,7 +16,8 @@ from .folder_source import received_of
 from .ledger import Ledger
 from .means import Result
 from .model import Keys, Outcome, StoredInstance
-from .workers import Answer, Task, WorkerPool
+from .worker_pool import WorkerPool
+from .workers import Answer, Task
 
 #: Files that are open at once.
 _AT_ONCE = 64

@@ -20,7 +20,7 @@ from .progress import Told
 from .publish import Publisher
 from .query import Asked
 from .survey import Found
-from .workers import WorkerPool
+from .worker_pool import WorkerPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,12 @@ from pacsferry.core.errors import HeldError
 
 from .allowlist_rules import NEEDED, PALETTE, Allowed, opened
 from .choose import Chosen, Made, Path, active, private_by_path
+from .claims import OWN_RULES
 from .policy_rules import Override
 from .private import StrangerRules, Strangers
 from .program import PIXEL_TAGS, Program
 from .released import places
-from .rules import OWN_RULES, Rule, overridden
+from .rules import Rule, overridden
 from .subject import Subject
 
 _PHOTOMETRIC = 0x00280004

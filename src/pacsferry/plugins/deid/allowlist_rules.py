@@ -9,10 +9,11 @@ from functools import cache
 
 from . import reference
 from .allowlist import Framed, frame
+from .claims import OWN_RULES
 from .dates import Shifts
 from .policy import Policy
 from .policy_rules import Override
-from .rules import ENGINE, OWN_RULES, TEMPORAL_VRS, WRITTEN, Limits, Rule, RuleSet, overridden
+from .rules import ENGINE, TEMPORAL_VRS, WRITTEN, Limits, Rule, RuleSet, overridden
 
 #: Why an element goes that nothing names.
 NOT_LISTED = "not on the list"

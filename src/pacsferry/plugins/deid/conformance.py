@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 
 from . import options as o
+from .claims import CID_7050
 from .dates import Shifts
-from .rules import CID_7050, WRITTEN, PrivateRule, Rule, RuleSet
+from .rules import WRITTEN, PrivateRule, Rule, RuleSet
 
 Paths = Iterable[tuple[tuple[int, ...], tuple[Rule, ...]]]
 

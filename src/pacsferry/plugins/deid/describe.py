@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from . import options as o
 from . import reference
+from .claims import CID_7050
 from .policy_rules import Override
-from .rules import CID_7050, Rule, RuleSet
+from .rules import Rule, RuleSet
 
 #: What the Basic profile removes, and the option under which it stays.
 _WHAT = (

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 
 from . import reference
+from .claims import CID_7050
 from .program import element, head_of
-from .rules import CID_7050
 
 METHOD, CODE_SEQUENCE, TEMPORAL = 0x00120063, 0x00120064, 0x00280303
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from . import claims as said
 from . import options as o
 from . import reference
 from .dates import STAND_INS, YEARS, Shifts
@@ -15,8 +16,6 @@ from .policy_rules import Override
 #: Grows with every change of the engine that changes what is written.
 ENGINE = 4
 
-#: What DeidentificationMethod says where the profile has rules of its own.
-OWN_RULES = "rules of the site profile"
 TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
 
@@ -44,23 +43,6 @@ WRITTEN = {
     0x00120064: ("W", "appended to earlier codes of CID 7050"),
     0x00200010: ("H", "an empty StudyID would merge studies"),
     0x00280303: ("W", "what became of dates and times"),
-}
-
-#: CID 7050, the codes of the profile and its options (PS3.16).
-CID_7050 = {
-    "113100": "Basic Application Confidentiality Profile",
-    "113101": "Clean Pixel Data Option",
-    "113102": "Clean Recognizable Visual Features Option",
-    "113103": "Clean Graphics Option",
-    "113104": "Clean Structured Content Option",
-    "113105": "Clean Descriptors Option",
-    "113106": "Retain Longitudinal Temporal Information Full Dates Option",
-    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
-    "113108": "Retain Patient Characteristics Option",
-    "113109": "Retain Device Identity Option",
-    "113110": "Retain UIDs Option",
-    "113111": "Retain Safe Private Option",
-    "113112": "Retain Institution Identity Option",
 }
 
 
@@ -142,7 +124,7 @@ class RuleSet:
         active = tuple(active)
         broken = self.broken.union(*(self.spoiled[at] for at in active))
         own = [one for one in self.policy.overrides if one.plain or one in map(self.overrides.__getitem__, active)]
-        return _claims(self.policy, broken, own=bool(own))
+        return said.claims(self.policy, broken, own=bool(own))
 
 
 #: How much an IOD demands of an attribute (PS3.5 7.4), and what an action leaves of it.
@@ -176,8 +158,8 @@ def compile_rules(wanted: Policy) -> RuleSet:
     plain = (_spoils(one, wanted) for one in wanted.overrides if one.plain)
     broken = frozenset(o.yielded(wanted.options)).union(_kinds_break(wanted), *plain)
     private = tuple(_safe(wanted))
-    codes, method = _claims(wanted, broken, own=any(one.plain for one in wanted.overrides))
-    temporal = _temporal(made, wanted)
+    codes, method = said.claims(wanted, broken, own=any(one.plain for one in wanted.overrides))
+    temporal = said.temporal(made, wanted)
     strangers = tuple((kind, wanted.unlisted[kind]) for kind in ("private", "unknown"))
     digest = hashlib.sha256()
     for line in _canonical(made, codes, method, temporal, overrides, private, strangers, wanted.shifts):
@@ -377,27 +359,3 @@ def _safe(wanted: Policy) -> Iterator[PrivateRule]:
         # That an element is safe does not make its UID one that nobody can look up (E.3.9).
         action = by_vr(0, vr, wanted.unlisted)[0] if vr == "UI" else "K"
         yield PrivateRule(creator=creator, group=group, number=number, vr=vr, action=action, source=source, most=most)
-
-
-# --- what is said of it
-
-
-def _claims(wanted: Policy, broken: frozenset[str], *, own: bool) -> tuple[tuple[str, ...], str]:
-    """Codes in order, and DeidentificationMethod: values of at most 64 characters (LO)."""
-    claimed = [name for name in (o.BASIC, *wanted.options) if name not in broken]
-    codes = tuple(sorted(o.CODES[name] for name in claimed))
-    said = [f"PS3.15 {reference.EDITION} Basic Profile{', with exceptions' if o.BASIC in broken else ''}, pacsferry"]
-    said += [f"option {name}{', with exceptions' if name in broken else ''}" for name in wanted.options]
-    said += [OWN_RULES] if own else []
-    return codes, "\\".join(said)
-
-
-def _temporal(rules: Iterable[Rule], wanted: Policy) -> str:
-    """(0028,0303): what is the most that is left of any date, but for those of devices, which are not the patient's.
-
-    Without an option for dates it says REMOVED (PS3.15 E.2), unless the profile's own rules depart from that.
-    """
-    ours = {"", o.FULL_DATES, o.MODIFIED_DATES}
-    found = {rule.action for rule in rules if rule.vr in {"DA", "DT"} and rule.option in ours}
-    found |= {one.letter for one in wanted.overrides if set(one.vrs) & {"DA", "DT"}}
-    return "MODIFIED" if "S" in found else "UNMODIFIED" if "K" in found else "REMOVED"
